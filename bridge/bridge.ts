@@ -1,0 +1,247 @@
+import { createTopics, type ConnectionDocument } from '../protocol/index.ts'
+import { createLimitedWarning } from '../runtime/log-limit.ts'
+import { watchStalls } from '../runtime/stall-watch.ts'
+import { connectionKey, type Effect } from './core/index.ts'
+import { createDeadlines } from './deadlines.ts'
+import { readMessage } from './intake.ts'
+import type { LinkMessage } from './link/link.ts'
+import { createMetrics } from './metrics.ts'
+import { resolveOptions, type BridgeOptions } from './options.ts'
+import { createPublisher } from './publisher.ts'
+import { readRemains } from './remains.ts'
+import { restoreStore } from './restore.ts'
+import { createRoomFlusher } from './rooms/room-flusher.ts'
+import { createRoster, type Answers } from './roster.ts'
+import { createMemoryStore } from './store/memory-store.ts'
+import { createUpkeep } from './upkeep.ts'
+import { createUsers } from './users.ts'
+
+/** A running bridge. */
+export interface Bridge {
+  readonly id: string
+  /** Whether presence is fresh: the link is up and the bridge has not been closed. */
+  readonly ready: boolean
+  /** Counters and gauges by name. */
+  metrics(): Record<string, number>
+  /** Publishes what is waiting, says that presence is no longer fresh, and closes the link. Idempotent. */
+  close(): Promise<void>
+}
+
+/** Deadlines nearer than this are graces; further ones are the forgetting of offline users. */
+const HORIZON_MS = 2 * 86_400_000
+
+/**
+ * Starts a bridge: it reads the input plane through its link and writes the output plane. Resolves
+ * when presence is fresh.
+ *
+ * @throws RangeError for a bad option; whatever the link rejects with when the broker cannot be had
+ */
+export async function createBridge(options: BridgeOptions): Promise<Bridge> {
+  const { link, id, root, policy, pace, documentLimits, journal, logger, clock, ...rest } =
+    resolveOptions(options)
+  const topics = createTopics(root)
+  const store = rest.store ?? createMemoryStore({ now: clock.now })
+  const metrics = createMetrics()
+  const warn = createLimitedWarning(logger, clock)
+  const publisher = createPublisher({ link, topics, logger, journal })
+  const stalls = watchStalls({ clock, onStall })
+  const users = createUsers({
+    store,
+    publisher,
+    clock,
+    policy,
+    journal,
+    onDeadline: (at) => deadlines.notice(at),
+    onRoom: (room) => rooms.notify(room),
+    onEffect,
+    onError,
+  })
+  const deadlines = createDeadlines({
+    store,
+    clock,
+    checkStall: stalls.check,
+    onDue: (user) => users.apply(user, { type: 'timer' }),
+    onError,
+  })
+  const rooms = createRoomFlusher({ store, publisher, clock, pace, onError })
+  const roster = createRoster({ clock, onUnknown: onUnknownBroker, onCensus })
+  const upkeep = createUpkeep({
+    store,
+    publisher,
+    clock,
+    policy,
+    roster,
+    stalls,
+    canHear: () => up,
+    onError,
+  })
+  let up = false
+  let downAt: number | undefined
+  let calls = 0
+  let closing: Promise<void> | undefined
+
+  const strayMembers: { readonly room: string; readonly user: string }[] = []
+  deadlines.pause()
+  try {
+    const remains = await readRemains(link, topics)
+    const restored = await restoreStore(store, remains, clock.now(), policy)
+    for (const broker of restored.brokers) roster.expect(broker)
+    strayMembers.push(...restored.strayMembers)
+    const filters = [`${root}/connections/+/+`, `${root}/brokers/+`, topics.bridgeStatus]
+    await link.open(filters, { onMessage, onUp, onDown })
+  } catch (error) {
+    stopTimers()
+    await link.close()
+    throw error
+  }
+
+  async function onMessage(message: LinkMessage): Promise<void> {
+    const incoming = readMessage(root, message, documentLimits)
+    switch (incoming.kind) {
+      case 'document':
+        await onDocument(incoming.user, incoming.client, incoming.document)
+        return
+      case 'heartbeat':
+        roster.heartbeat(incoming.beat)
+        return
+      case 'status':
+        // Another bridge, or this one's earlier life, is gone; this one is here.
+        if (incoming.status === 'offline' && ready()) await publisher.publishStatus('online')
+        return
+      case 'invalid':
+        metrics.invalid++
+        warn({ topic: message.topic, error: incoming.error }, 'document dropped')
+    }
+  }
+
+  async function onDocument(
+    user: string,
+    client: string,
+    document: ConnectionDocument,
+  ): Promise<void> {
+    metrics.documents++
+    const { broker = null, connection, status } = document
+    if (status !== 'offline') roster.announced(broker, user, connectionKey(client, connection))
+    await users.apply(user, { type: 'document', client, document }).catch(onError)
+  }
+
+  async function onUp(resumed: boolean): Promise<void> {
+    up = true
+    const deafMs = downAt === undefined ? 0 : clock.now() - downAt
+    logger.info({ bridge: id, resumed, deafMs }, 'bridge is up')
+    roster.restart()
+    // Before any message: what ends from now on has not been waiting while the bridge was deaf.
+    if (deafMs > 0) await shift(deafMs)
+    deadlines.resume()
+    catchUp(resumed).catch(onError)
+  }
+
+  /** Publishes what could not be published, and asks who is there. */
+  async function catchUp(resumed: boolean): Promise<void> {
+    await publisher.publishStatus('online')
+    callRoll(!resumed)
+    for (const { room, user } of strayMembers.splice(0)) await publisher.clearMember(room, user)
+    for (const user of await store.dirtyUsers()) users.publish(user).catch(onError)
+    for (const room of await store.dirtyRooms()) rooms.notify(room)
+  }
+
+  function onDown(): void {
+    up = false
+    downAt = clock.now()
+    deadlines.pause()
+    logger.warn({ bridge: id }, 'bridge has lost its broker')
+  }
+
+  function onStall(ms: number): void {
+    metrics.stalls++
+    logger.warn({ bridge: id, ms }, 'bridge was not running; deadlines move by that time')
+    roster.shift(ms)
+    shift(ms).catch(onError)
+  }
+
+  /** Moves every grace by the time in which nobody could be heard. */
+  async function shift(byMs: number): Promise<void> {
+    deadlines.pause()
+    try {
+      const waiting = await store.usersWithDeadline(clock.now() + HORIZON_MS)
+      await Promise.all(waiting.map((user) => users.apply(user, { type: 'shift', byMs })))
+    } finally {
+      deadlines.resume()
+    }
+  }
+
+  function callRoll(expectForeign: boolean): void {
+    const call = `${id}-${++calls}`
+    roster.callRoll(call, expectForeign)
+    link
+      .publish(topics.rollcall, JSON.stringify({ rollcall: call }), { retain: false })
+      .catch((error: unknown) => logger.debug({ error: String(error) }, 'roll not called'))
+  }
+
+  function onUnknownBroker(broker: string): void {
+    logger.info({ bridge: id, broker }, 'broker is up')
+    callRoll(false)
+  }
+
+  function onCensus(broker: string | null, answers: Answers): void {
+    takeCensus(broker, answers).catch(onError)
+  }
+
+  async function takeCensus(broker: string | null, answers: Answers): Promise<void> {
+    const nobody: ReadonlySet<string> = new Set()
+    const known = await store.usersOfBroker(broker)
+    const apply = (user: string): Promise<unknown> =>
+      users.apply(user, { type: 'census', broker, alive: answers.get(user) ?? nobody })
+    await Promise.all(known.map(apply))
+  }
+
+  function onEffect(user: string, effect: Effect): void {
+    metrics.count(effect)
+    if (effect.type === 'transition') {
+      const { to, cause } = effect
+      logger.debug({ user, cause }, `user is ${to}`)
+    } else if (effect.type === 'refused') {
+      warn({ user, connections: effect.connections }, 'connection refused: the user has too many')
+    }
+  }
+
+  function onError(error: unknown): void {
+    metrics.errors++
+    logger.error({ err: error }, 'bridge failed to do something')
+  }
+
+  function ready(): boolean {
+    return up && closing === undefined
+  }
+
+  function stopTimers(): void {
+    deadlines.close()
+    upkeep.close()
+    stalls.close()
+  }
+
+  async function close(): Promise<void> {
+    stopTimers()
+    await rooms.flushAll().catch(onError)
+    rooms.close()
+    if (up) await publisher.publishStatus('offline')
+    await link.close()
+    await store.close()
+    logger.info({ bridge: id }, 'bridge is closed')
+  }
+
+  return {
+    id,
+    get ready() {
+      return ready()
+    },
+    metrics: () => ({
+      ...metrics.values(),
+      published: publisher.published,
+      flushes: rooms.flushed,
+      brokers: roster.brokers,
+      up: ready() ? 1 : 0,
+    }),
+    close: () => (closing ??= close()),
+  }
+}

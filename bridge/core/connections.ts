@@ -1,0 +1,152 @@
+import { jsonEqual, type Cause, type ConnectionDocument, type Json } from '../../protocol/index.ts'
+import { connectionGrace, roomGrace, type Policy } from './policy.ts'
+import type {
+  ConnectionState,
+  EndedConnection,
+  GraceConnection,
+  RoomEntry,
+  UpConnection,
+} from './state.ts'
+
+/** Ended ids that are remembered for one user. A late will comes seconds late, not hundreds of connections. */
+const MAX_ENDED = 32
+
+/** A connection as its first document makes it. */
+export function openConnection(
+  id: string,
+  client: string,
+  document: ConnectionDocument,
+  order: number,
+  now: number,
+): UpConnection {
+  const blank: UpConnection = {
+    status: 'up',
+    id,
+    client,
+    broker: document.broker ?? null,
+    away: false,
+    rooms: [],
+    data: undefined,
+    dataOrder: -1,
+    seq: -1,
+    grace: null,
+    lastSeen: now,
+  }
+  return updateConnection(blank, document, order, now)
+}
+
+/** A connection after a further document: up again, whatever it was. */
+export function updateConnection(
+  connection: ConnectionState,
+  document: ConnectionDocument,
+  order: number,
+  now: number,
+): UpConnection {
+  const { data } = document
+  // What is said again keeps its place: a roll call must not turn an older connection's data into the newest.
+  const isNews = data !== undefined && !jsonEqual(data, connection.data)
+  return {
+    status: 'up',
+    id: connection.id,
+    client: connection.client,
+    broker: document.broker ?? connection.broker,
+    away: document.status === 'away',
+    rooms: document.rooms
+      ? nameRooms(document.rooms, connection.rooms, order)
+      : connection.rooms.map(holdRoom),
+    data: isNews ? data : connection.data,
+    dataOrder: isNews ? order : connection.dataOrder,
+    seq: document.seq ?? connection.seq,
+    grace: document.grace ?? connection.grace,
+    lastSeen: now,
+  }
+}
+
+function nameRooms(
+  rooms: ReadonlyMap<string, Json>,
+  before: readonly RoomEntry[],
+  order: number,
+): readonly RoomEntry[] {
+  return Array.from(rooms, ([room, data]) => {
+    const known = before.find((entry) => entry.room === room)
+    return known && jsonEqual(known.data, data)
+      ? holdRoom(known)
+      : { room, data, order, deadline: null }
+  })
+}
+
+function holdRoom(entry: RoomEntry): RoomEntry {
+  return entry.deadline === null ? entry : { ...entry, deadline: null }
+}
+
+/** A connection after its end. An end after an end may bring deadlines forward, never back. */
+export function endConnection(
+  connection: ConnectionState,
+  cause: Cause,
+  now: number,
+  policy: Policy,
+  lastSeen: number,
+): GraceConnection {
+  const deadline = now + connectionGrace(policy, cause, connection.grace)
+  const earlier = connection.status === 'grace' && connection.deadline <= deadline
+  return {
+    ...connection,
+    status: 'grace',
+    cause: earlier ? connection.cause : cause,
+    deadline: earlier ? connection.deadline : deadline,
+    rooms: connection.rooms.map((entry) => {
+      const roomDeadline = now + roomGrace(policy, cause, entry.room, connection.grace)
+      return entry.deadline !== null && entry.deadline <= roomDeadline
+        ? entry
+        : { ...entry, deadline: roomDeadline }
+    }),
+    lastSeen: connection.status === 'up' ? lastSeen : connection.lastSeen,
+  }
+}
+
+/** Moves the deadlines of a connection in grace. */
+export function shiftConnection(connection: ConnectionState, byMs: number): ConnectionState {
+  if (connection.status === 'up') return connection
+  return {
+    ...connection,
+    deadline: connection.deadline + byMs,
+    rooms: connection.rooms.map((entry) =>
+      entry.deadline === null ? entry : { ...entry, deadline: entry.deadline + byMs },
+    ),
+  }
+}
+
+/** Drops the rooms whose time is up; null when nothing holds the connection any more. */
+export function expireConnection(connection: ConnectionState, now: number): ConnectionState | null {
+  if (connection.status === 'up') return connection
+  const rooms = connection.rooms.filter(({ deadline }) => deadline === null || deadline > now)
+  if (rooms.length === 0 && connection.deadline <= now) return null
+  return rooms.length === connection.rooms.length ? connection : { ...connection, rooms }
+}
+
+/** Remembers that connections are over; the connection without an id can always come again. */
+export function rememberEnded(
+  ended: readonly EndedConnection[],
+  more: readonly EndedConnection[],
+): readonly EndedConnection[] {
+  const fresh = more.filter(({ client, id }) => id !== '' && !hasEnded(ended, client, id))
+  return fresh.length === 0 ? ended : [...ended, ...fresh].slice(-MAX_ENDED)
+}
+
+/** Whether a connection is over for good. */
+export function hasEnded(ended: readonly EndedConnection[], client: string, id: string): boolean {
+  return ended.some((entry) => entry.id === id && entry.client === client)
+}
+
+/**
+ * What tells the connections of one user apart in a roll call. A document without a connection id
+ * speaks for whatever connection its client has.
+ */
+export function connectionKey(client: string, id: string | undefined): string {
+  return id === undefined ? `${client}\u0000*` : `${client}\u0000=${id}`
+}
+
+/** Whether a connection is among those that answered. */
+export function hasAnswered(alive: ReadonlySet<string>, { client, id }: ConnectionState): boolean {
+  return alive.has(connectionKey(client, id)) || alive.has(connectionKey(client, undefined))
+}

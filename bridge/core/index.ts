@@ -1,0 +1,21 @@
+export { connectionKey } from './connections.ts'
+export type { Effect, Input, StaleReason } from './input.ts'
+export {
+  DEFAULT_GRACE,
+  MAX_GRACE_MS,
+  resolvePolicy,
+  type Policy,
+  type PolicyOptions,
+  type RoomGrace,
+} from './policy.ts'
+export {
+  listChanges,
+  restAfterFlush,
+  sameMember,
+  type RoomChange,
+  type RoomLists,
+  type RoomPace,
+} from './room.ts'
+export { createUserState, nextDeadline, type ConnectionState, type UserState } from './state.ts'
+export { step } from './step.ts'
+export { viewMember, viewStatus, viewUser } from './view.ts'

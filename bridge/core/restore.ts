@@ -1,0 +1,53 @@
+import { parseTime, type Member, type UserDocument } from '../../protocol/index.ts'
+import { connectionGrace, roomGrace, type Policy } from './policy.ts'
+import type { GraceConnection, UserState } from './state.ts'
+
+/** The client id of the stand-in for connections whose state was lost: no client has an empty id. */
+const STAND_IN = ''
+
+/**
+ * Builds a state from what others were last shown, when nothing else survived: one stand-in
+ * connection, lost with its broker, holds the user and its rooms until the real ones announce
+ * themselves or the grace is over.
+ */
+export function restore(
+  state: UserState,
+  shown: UserDocument,
+  rooms: readonly { readonly room: string; readonly member: Member }[],
+  now: number,
+  policy: Policy,
+): UserState {
+  if (state.connections.length > 0 || state.version > 0) return state
+  const seeded = {
+    ...state,
+    since: parseTime(shown.since),
+    lastSeen: parseTime(shown.lastSeen),
+    reason: shown.reason,
+    shownConnections: shown.connections,
+    version: shown.version,
+  }
+  if (shown.status === 'offline')
+    return { ...seeded, forgetAt: seeded.since + policy.retainedOfflineMs }
+  const standIn: GraceConnection = {
+    status: 'grace',
+    cause: 'broker',
+    deadline: now + connectionGrace(policy, 'broker', null),
+    id: '',
+    client: STAND_IN,
+    broker: null,
+    away: shown.status === 'away',
+    rooms: rooms.map(({ room, member }) => ({
+      room,
+      data: member.data,
+      order: 0,
+      deadline: now + roomGrace(policy, 'broker', room, null),
+    })),
+    data: shown.data,
+    dataOrder: 0,
+    seq: -1,
+    grace: null,
+    lastSeen: seeded.lastSeen,
+  }
+  const memberships = rooms.map(({ room, member }) => ({ room, since: parseTime(member.since) }))
+  return { ...seeded, connections: [standIn], memberships }
+}

@@ -1,0 +1,156 @@
+import { randomUUID } from 'node:crypto'
+import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
+import { createTopics } from '../../protocol/index.ts'
+import { silentLogger, type Logger } from '../../runtime/logger.ts'
+import type { Link, LinkHandlers, LinkMessage } from './link.ts'
+import { readRetained } from './read-retained.ts'
+
+/** Options of {@link connectMqttLink}. */
+export interface MqttLinkOptions {
+  /** `mqtt://`, `mqtts://`, `ws://` or `wss://`, with or without `user:password@`. */
+  readonly url: string
+  readonly username?: string
+  readonly password?: string
+  /** The MQTT client id: the same at every start, since the broker keeps the bridge's session by it. */
+  readonly clientId: string
+  /** The prefix of all topics. @default 'presence' */
+  readonly root?: string
+  /** How long the first connection may take, in milliseconds. @default 10000 */
+  readonly connectTimeoutMs?: number
+  /** How long the broker keeps the session of an absent bridge, in seconds. @default 86400 */
+  readonly sessionExpirySeconds?: number
+  /** @default silent */
+  readonly logger?: Logger
+}
+
+/** How often a lost connection is tried again, in milliseconds. */
+const RECONNECT_MS = 1000
+
+/** The keepalive of the link, in seconds. */
+const KEEPALIVE = 10
+
+/**
+ * A link to any MQTT 5 broker over a socket, with a persistent QoS 1 session: what is published
+ * while the bridge is away is kept for it. Its will says on the bridge's status topic that
+ * presence is no longer fresh.
+ *
+ * @throws when the broker cannot be reached or refuses
+ */
+export async function connectMqttLink(options: MqttLinkOptions): Promise<Link> {
+  const { url, clientId, root = 'presence', logger = silentLogger } = options
+  const { connectTimeoutMs = 10_000, sessionExpirySeconds = 86_400 } = options
+  const common: IClientOptions = {
+    protocolVersion: 5,
+    keepalive: KEEPALIVE,
+    connectTimeout: connectTimeoutMs,
+    ...(options.username !== undefined && { username: options.username }),
+    ...(options.password !== undefined && { password: options.password }),
+  }
+  // Tells whether the broker is there at all, before a bridge is built on it.
+  await withClient(url, { ...common, ...passing(clientId) }, async () => {})
+  let client: MqttClient | undefined
+  let closed = false
+
+  function read(filters: readonly string[]): Promise<readonly LinkMessage[]> {
+    return withClient(url, { ...common, ...passing(clientId) }, (reader) =>
+      readRetained(reader, filters, `${root}/bridge/sync/${randomUUID()}`),
+    )
+  }
+
+  async function open(filters: readonly string[], handlers: LinkHandlers): Promise<void> {
+    const session = mqtt.connect(url, {
+      ...common,
+      clientId,
+      clean: false,
+      properties: { sessionExpiryInterval: sessionExpirySeconds },
+      will: {
+        topic: createTopics(root).bridgeStatus,
+        payload: Buffer.from('offline'),
+        qos: 1,
+        retain: true,
+      },
+      reconnectPeriod: RECONNECT_MS,
+      resubscribe: false,
+      manualConnect: true,
+    })
+    client = session
+    let opened = Promise.resolve()
+    const firstUp = new Promise<void>((resolve, reject) => {
+      session.on('connect', ({ sessionPresent }) => {
+        opened = comeUp(session, sessionPresent).then(resolve, (error: unknown) => {
+          reject(error)
+          logger.warn({ error: String(error) }, 'could not subscribe; trying again')
+          session.reconnect()
+        })
+      })
+      session.once('error', reject)
+    })
+    session.on('close', onClose)
+    session.on('error', (error) => logger.debug({ error: error.message }, 'link error'))
+    // The acknowledgement goes out when the message has been dealt with, so that a bridge that dies
+    // before gets it again.
+    session.handleMessage = ({ topic, payload, retain }, done) => {
+      const message = { topic, payload: Buffer.from(payload), retain }
+      opened.then(() => handlers.onMessage(message)).then(() => done(), done)
+    }
+    session.connect()
+    await firstUp
+
+    async function comeUp(to: MqttClient, resumed: boolean): Promise<void> {
+      // What a resumed session brings comes at once; the bridge has to know before.
+      if (resumed) return up(true)
+      await up(false)
+      await to.subscribeAsync([...filters], { qos: 1 })
+    }
+
+    let isUp = false
+    async function up(resumed: boolean): Promise<void> {
+      isUp = true
+      await handlers.onUp(resumed)
+    }
+
+    function onClose(): void {
+      if (!isUp) return
+      isUp = false
+      if (!closed) handlers.onDown()
+    }
+  }
+
+  return {
+    readRetained: read,
+    open,
+    async publish(topic, payload, { retain }) {
+      if (!client?.connected) throw new Error('the link is down')
+      await client.publishAsync(topic, payload, { qos: 1, retain })
+    },
+    async close() {
+      if (closed) return
+      closed = true
+      await client?.endAsync()
+    },
+  }
+}
+
+/** A connection of its own for one short task, which leaves nothing behind. */
+function passing(clientId: string): IClientOptions {
+  return { clientId: `${clientId}-${randomUUID().slice(0, 8)}`, clean: true, reconnectPeriod: 0 }
+}
+
+async function withClient<T>(
+  url: string,
+  options: IClientOptions,
+  run: (client: MqttClient) => Promise<T>,
+): Promise<T> {
+  const client = mqtt.connect(url, options)
+  try {
+    const failed = new Promise<never>((_, reject) => {
+      client.once('error', reject)
+      client.once('close', () => reject(new Error('the broker closed the connection')))
+    })
+    const connected = new Promise<void>((resolve) => client.once('connect', () => resolve()))
+    await Promise.race([connected, failed])
+    return await Promise.race([run(client), failed])
+  } finally {
+    await client.endAsync(true)
+  }
+}

@@ -1,0 +1,85 @@
+import { DEFAULT_DOCUMENT_LIMITS, parseRoot, type DocumentLimits } from '../protocol/index.ts'
+import { systemClock, type Clock } from '../runtime/clock.ts'
+import { silentLogger, type Logger } from '../runtime/logger.ts'
+import { resolvePolicy, type Policy, type PolicyOptions, type RoomPace } from './core/index.ts'
+import type { Link } from './link/link.ts'
+import type { Store } from './store/store.ts'
+
+/** Options of `createBridge`. Durations are in milliseconds. */
+export interface BridgeOptions extends PolicyOptions {
+  /** The way to the broker. */
+  readonly link: Link
+  /** This bridge's name, unique among those that share a broker. @default a random one */
+  readonly id?: string
+  /** The prefix of all topics. @default 'presence' */
+  readonly root?: string
+  /** The pause after a flush of a small room. @default 50 */
+  readonly roomPaceMinMs?: number
+  /** The pause after a flush of a room as large as the announce limit. @default 500 */
+  readonly roomPaceMaxMs?: number
+  /** Above this size a room's snapshots and diffs carry the size only. @default 1000 */
+  readonly announceLimit?: number
+  /** Bounds on the documents that clients publish. */
+  readonly documentLimits?: Partial<DocumentLimits>
+  /**
+   * Whether every user's state is kept as a retained message too, so that a bridge without another
+   * store finds its way back after it was killed. @default false
+   */
+  readonly journal?: boolean
+  /** Where presence is kept. @default in this process */
+  readonly store?: Store
+  /** @default silent */
+  readonly logger?: Logger
+  /** @default the system's */
+  readonly clock?: Clock
+}
+
+/** Options with their defaults. */
+export interface ResolvedOptions {
+  readonly link: Link
+  readonly id: string
+  readonly root: string
+  readonly policy: Policy
+  readonly pace: RoomPace
+  readonly documentLimits: DocumentLimits
+  readonly journal: boolean
+  readonly store: Store | undefined
+  readonly logger: Logger
+  readonly clock: Clock
+}
+
+/**
+ * Fills in the defaults and checks them.
+ *
+ * @throws RangeError that says which option, what was expected and what came
+ */
+export function resolveOptions(options: BridgeOptions): ResolvedOptions {
+  const {
+    root = 'presence',
+    roomPaceMinMs = 50,
+    roomPaceMaxMs = 500,
+    announceLimit = 1000,
+  } = options
+  const parsed = parseRoot(root)
+  if (!parsed.ok) throw new RangeError(`root: ${parsed.error}`)
+  if (!(roomPaceMinMs >= 0 && roomPaceMinMs <= roomPaceMaxMs && roomPaceMaxMs <= 60_000)) {
+    throw new RangeError(
+      `roomPaceMinMs must be from 0 to roomPaceMaxMs and that at most 60000, got ${roomPaceMinMs} and ${roomPaceMaxMs}`,
+    )
+  }
+  if (!(Number.isSafeInteger(announceLimit) && announceLimit >= 0)) {
+    throw new RangeError(`announceLimit must be a whole number from 0, got ${announceLimit}`)
+  }
+  return {
+    link: options.link,
+    id: options.id ?? globalThis.crypto.randomUUID(),
+    root,
+    policy: resolvePolicy(options),
+    pace: { minMs: roomPaceMinMs, maxMs: roomPaceMaxMs, announceLimit },
+    documentLimits: { ...DEFAULT_DOCUMENT_LIMITS, ...options.documentLimits },
+    journal: options.journal ?? false,
+    store: options.store,
+    logger: options.logger ?? silentLogger,
+    clock: options.clock ?? systemClock,
+  }
+}

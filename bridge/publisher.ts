@@ -1,0 +1,121 @@
+import type { Logger } from '../runtime/logger.ts'
+import type { Topics } from '../protocol/index.ts'
+import { viewStatus, viewUser, type UserState } from './core/index.ts'
+import type { Link } from './link/link.ts'
+import type { RoomFlush } from './store/store.ts'
+
+/** Writes the output plane: what stored state looks like on its topics. */
+export interface Publisher {
+  /**
+   * Publishes a user's topics; resolves to false when the broker did not get them all.
+   *
+   * @param shown the state that was published last; absent: unknown, so everything is published
+   */
+  publishUser(state: UserState, shown?: UserState): Promise<boolean>
+  /** Clears every topic of a user. */
+  clearUser(user: string): Promise<boolean>
+  publishRoom(flush: RoomFlush): Promise<boolean>
+  /** Clears every topic of an empty room. */
+  clearRoom(room: string): Promise<boolean>
+  /** Clears one member's topic. */
+  clearMember(room: string, user: string): Promise<boolean>
+  /** Keeps a user's state, as it is at this time, on the broker for the bridge's next life. */
+  writeJournal(state: UserState, at: number): Promise<boolean>
+  /** Publishes whether presence is fresh. */
+  publishStatus(status: 'online' | 'offline'): Promise<boolean>
+  readonly published: number
+}
+
+/** Options of {@link createPublisher}. */
+export interface PublisherOptions {
+  readonly link: Link
+  readonly topics: Topics
+  readonly logger: Logger
+  /** Whether states are kept on the broker too. */
+  readonly journal: boolean
+}
+
+/** Creates the writer of the output plane. */
+export function createPublisher({ link, topics, logger, journal }: PublisherOptions): Publisher {
+  let published = 0
+
+  async function publish(topic: string, payload: string, retain = true): Promise<boolean> {
+    published++
+    try {
+      await link.publish(topic, payload, { retain })
+      return true
+    } catch (error) {
+      // The dirty mark stays, and the link's return brings another attempt.
+      logger.debug({ topic, error: String(error) }, 'not published')
+      return false
+    }
+  }
+
+  return {
+    get published() {
+      return published
+    },
+    async publishUser(state, shown) {
+      const user = publish(topics.user(state.user), JSON.stringify(viewUser(state)))
+      const status = plainStatus(state)
+      if (shown && shown.version > 0 && plainStatus(shown) === status) return user
+      return all([user, publish(topics.userStatus(state.user), status)])
+    },
+    async clearUser(user) {
+      const states = journal ? [publish(topics.bridgeState(user), '')] : []
+      return all([publish(topics.user(user), ''), publish(topics.userStatus(user), ''), ...states])
+    },
+    async publishRoom(flush) {
+      return all([...publishMembers(flush), ...publishWhole(flush)])
+    },
+    async clearRoom(room) {
+      return all([publish(topics.room(room), ''), publish(topics.roomCount(room), '')])
+    },
+    clearMember: (room, user) => publish(topics.member(room, user), ''),
+    writeJournal: (state, at) =>
+      publish(topics.bridgeState(state.user), JSON.stringify({ at, state })),
+    publishStatus: (status) => publish(topics.bridgeStatus, status),
+  }
+
+  function publishMembers({
+    room,
+    members,
+    whole,
+    joined,
+    updated,
+    left,
+  }: RoomFlush): Promise<boolean>[] {
+    const present = whole && members ? members : [...joined, ...updated]
+    return [
+      ...present.map((member) => publish(topics.member(room, member.user), JSON.stringify(member))),
+      ...left.map(({ user }) => publish(topics.member(room, user), '')),
+    ]
+  }
+
+  function publishWhole(flush: RoomFlush): Promise<boolean>[] {
+    const { room, version, previous, size, members, whole } = flush
+    const lists = members
+      ? { joined: flush.joined, updated: flush.updated, left: flush.left }
+      : { joined: [], updated: [], left: [], complete: false }
+    const content = members ? { members } : { complete: false }
+    const resized = whole || flush.joined.length !== flush.left.length
+    return [
+      // The snapshot goes before its diff: whoever reads the one never lacks the other.
+      publish(topics.room(room), JSON.stringify({ room, version, size, ...content })),
+      ...(resized ? [publish(topics.roomCount(room), String(size))] : []),
+      publish(
+        topics.roomEvents(room),
+        JSON.stringify({ room, version, previous, size, ...lists }),
+        false,
+      ),
+    ]
+  }
+}
+
+function plainStatus(state: UserState): 'online' | 'offline' {
+  return viewStatus(state) === 'offline' ? 'offline' : 'online'
+}
+
+async function all(attempts: readonly Promise<boolean>[]): Promise<boolean> {
+  return (await Promise.all(attempts)).every(Boolean)
+}

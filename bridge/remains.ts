@@ -1,0 +1,89 @@
+import {
+  isJsonObject,
+  parseJson,
+  parseMember,
+  parseRoomSnapshot,
+  parseTopic,
+  parseUserDocument,
+  type Member,
+  type RoomSnapshot,
+  type Topics,
+  type UserDocument,
+} from '../protocol/index.ts'
+import type { UserState } from './core/index.ts'
+import type { Link } from './link/link.ts'
+
+/** A user's state, and when it was written, in milliseconds since the epoch. */
+export interface JournalEntry {
+  readonly at: number
+  readonly state: UserState
+}
+
+/** Members of rooms, by room and user. */
+export type MembersByRoom = ReadonlyMap<string, ReadonlyMap<string, Member>>
+
+/** What an earlier life of the bridge left on the broker. */
+export interface Remains {
+  /** The journal, if one was kept. */
+  readonly journal: ReadonlyMap<string, JournalEntry>
+  readonly users: ReadonlyMap<string, UserDocument>
+  readonly rooms: ReadonlyMap<string, RoomSnapshot>
+  /** The retained member topics. */
+  readonly members: MembersByRoom
+}
+
+/** A state of a user with many rooms nests no deeper than this. */
+const MAX_DEPTH = 48
+
+/** Reads what is retained on the output plane; what is not understood is left alone. */
+export async function readRemains(link: Link, topics: Topics): Promise<Remains> {
+  const { root } = topics
+  const filters = ['users/+', 'rooms/+', 'rooms/+/members/+', 'bridge/state/+']
+  const journal = new Map<string, JournalEntry>()
+  const users = new Map<string, UserDocument>()
+  const rooms = new Map<string, RoomSnapshot>()
+  const members = new Map<string, Map<string, Member>>()
+  const decoder = new TextDecoder()
+  for (const message of await link.readRetained(filters.map((filter) => `${root}/${filter}`))) {
+    const topic = parseTopic(root, message.topic)
+    const text = decoder.decode(message.payload)
+    if (topic?.kind === 'user') {
+      const document = parseUserDocument(text)
+      if (document) users.set(topic.user, document)
+    } else if (topic?.kind === 'room') {
+      const snapshot = parseRoomSnapshot(text)
+      if (snapshot) rooms.set(topic.room, snapshot)
+    } else if (topic?.kind === 'member') {
+      const member = parseMember(text)
+      if (member) nested(members, topic.room).set(topic.user, member)
+    } else if (topic?.kind === 'bridgeState') {
+      const entry = parseEntry(text, topic.user)
+      if (entry) journal.set(topic.user, entry)
+    }
+  }
+  return { journal, users, rooms, members }
+}
+
+/** The inner map of a key, made when there is none. */
+function nested<V>(maps: Map<string, Map<string, V>>, key: string): Map<string, V> {
+  let map = maps.get(key)
+  if (!map) maps.set(key, (map = new Map()))
+  return map
+}
+
+/** An entry as this code wrote it; only its shape is looked at. */
+function parseEntry(text: string, user: string): JournalEntry | undefined {
+  const json = parseJson(text, MAX_DEPTH)
+  if (!json.ok || !isJsonObject(json.value)) return undefined
+  const { at, state } = json.value
+  if (!Number.isSafeInteger(at) || !isJsonObject(state)) return undefined
+  const { user: name, connections, ended, memberships, version, order } = state
+  const fine =
+    name === user &&
+    Array.isArray(connections) &&
+    Array.isArray(ended) &&
+    Array.isArray(memberships) &&
+    Number.isSafeInteger(version) &&
+    Number.isSafeInteger(order)
+  return fine ? (json.value as unknown as JournalEntry) : undefined
+}

@@ -1,0 +1,91 @@
+import type { Cancel, Clock } from '../../runtime/clock.ts'
+import { restAfterFlush, type RoomPace } from '../core/index.ts'
+import type { Publisher } from '../publisher.ts'
+import type { Store } from '../store/store.ts'
+
+/** Publishes rooms in batches: at once when a room was quiet, then at a pace that grows with its size. */
+export interface RoomFlusher {
+  /** The room has changed in the store. */
+  notify(room: string): void
+  /** Publishes everything that is due or waiting, now. */
+  flushAll(): Promise<void>
+  readonly flushed: number
+  /** Stops the timers; what is waiting stays dirty in the store. */
+  close(): void
+}
+
+/** Options of {@link createRoomFlusher}. */
+export interface RoomFlusherOptions {
+  readonly store: Store
+  readonly publisher: Publisher
+  readonly clock: Clock
+  readonly pace: RoomPace
+  /** A dependency failed; the room stays dirty. */
+  readonly onError: (error: unknown) => void
+}
+
+/** A room that is resting, or waiting for its next flush. */
+interface Schedule {
+  cancel: Cancel
+  restsUntil: number
+  waiting: boolean
+}
+
+/** Creates the flusher. */
+export function createRoomFlusher(options: RoomFlusherOptions): RoomFlusher {
+  const { store, publisher, clock, pace, onError } = options
+  const schedules = new Map<string, Schedule>()
+  let flushed = 0
+  let closed = false
+
+  function notify(room: string): void {
+    if (closed) return
+    const schedule = schedules.get(room)
+    if (schedule?.waiting) return
+    const wait = schedule ? Math.max(0, schedule.restsUntil - clock.now()) : 0
+    schedule?.cancel()
+    schedules.set(room, {
+      cancel: clock.after(wait, () => run(room)),
+      restsUntil: 0,
+      waiting: true,
+    })
+  }
+
+  function run(room: string): void {
+    flush(room).catch(onError)
+  }
+
+  async function flush(room: string): Promise<void> {
+    const now = clock.now()
+    const size = await store.roomSize(room)
+    rest(room, now, restAfterFlush(size, pace))
+    const change = await store.flushRoom(room, now, pace.announceLimit)
+    if (!change) return
+    flushed++
+    if (await publisher.publishRoom(change)) await store.clearRoom(room, change.version)
+    // What readers got is unknown: the next flush says everything again.
+    else await store.doubtRoom(room)
+  }
+
+  function rest(room: string, now: number, ms: number): void {
+    schedules.get(room)?.cancel()
+    if (closed) return
+    const cancel = clock.after(ms, () => schedules.delete(room))
+    schedules.set(room, { cancel, restsUntil: now + ms, waiting: false })
+  }
+
+  return {
+    notify,
+    get flushed() {
+      return flushed
+    },
+    async flushAll() {
+      for (const room of await store.dirtyRooms()) await flush(room)
+    },
+    close() {
+      closed = true
+      for (const { cancel } of schedules.values()) cancel()
+      schedules.clear()
+    },
+  }
+}
