@@ -1,0 +1,87 @@
+import type { Client } from 'aedes'
+import type { AedesClient, EmittedPacket, Notify } from '../aedes-internals.ts'
+import { createOwners } from './adopt-client.ts'
+import { createDelivery } from './delivery.ts'
+import { createFilterIndex } from './filter-index.ts'
+import { createLanes } from './lanes.ts'
+import { FANOUT_DEFAULTS, type FanoutOptions } from './options.ts'
+import { forEachListener, forEachReader, type Subscriber } from './readers.ts'
+import { createBrake } from './slow-readers.ts'
+
+/** An emitter for Aedes' option `mq`: mqemitter's interface, and {@link FanoutEmitter.adopt}. */
+export interface FanoutEmitter {
+  /** Makes a new client's subscriptions the fan-out's; to be called in `preConnect`, for every client. */
+  adopt(client: Client): void
+  /** Adds a listener under a filter. */
+  on(filter: string, listener: Notify, done?: () => void): FanoutEmitter
+  /** Removes a listener from a filter, at once. */
+  removeListener(filter: string, listener: Notify, done?: () => void): FanoutEmitter
+  /** Delivers a message. `done` tells that it was handed over, not that anybody has read it. */
+  emit(packet: EmittedPacket, done?: (error?: Error) => void): FanoutEmitter
+  /** Refuses what is emitted from now on. */
+  close(done?: () => void): FanoutEmitter
+}
+
+/** How long a publisher is held back when a reader of its message is behind, in milliseconds. */
+const BRAKE_MS = 5
+
+/** Bytes of payload that take as long as one delivery. */
+const BYTES_PER_DELIVERY = 1024
+
+/**
+ * Creates the fan-out: each client gets a message once however many of its filters match, a QoS 0 message is
+ * encoded once for all its readers, and nobody waits for one that does not read.
+ */
+export function createFanoutEmitter(options: FanoutOptions = {}): FanoutEmitter {
+  const { mayRead, maxQueuedBytes, onSlowReader, deliveriesPerTurn } = {
+    ...FANOUT_DEFAULTS,
+    ...options,
+  }
+  const owners = createOwners()
+  const index = createFilterIndex<Subscriber>()
+  const lanes = createLanes(deliveriesPerTurn)
+  const brake = createBrake(BRAKE_MS)
+  const createMessageDelivery = createDelivery({ mayRead, maxQueuedBytes, onSlowReader })
+  let isClosed = false
+
+  function fanOut(packet: EmittedPacket, done: (error?: Error) => void): number {
+    const matched = index.match(packet.topic)
+    const delivery = createMessageDelivery(packet)
+    const count = forEachReader(matched, packet.clientId, delivery.deliver)
+    brake(delivery.isBehind, () => done(delivery.failure))
+    // Last, because one that throws is a bug of its owner and must not cost anybody a message.
+    forEachListener(matched, (listener) => listener(packet, noop))
+    return 1 + count * (1 + packet.payload.length / BYTES_PER_DELIVERY)
+  }
+
+  const emitter: FanoutEmitter = {
+    adopt(client) {
+      owners.adopt(client as AedesClient)
+    },
+    on(filter, listener, done) {
+      index.add(filter, owners.find(listener) ?? listener)
+      done?.()
+      return emitter
+    },
+    removeListener(filter, listener, done) {
+      index.remove(filter, owners.find(listener) ?? listener)
+      // Not a turn later: Aedes forgets the subscription in `done`, and a SUBSCRIBE that came in the same
+      // chunk as the UNSUBSCRIBE would be taken for one that changes nothing.
+      done?.()
+      return emitter
+    },
+    emit(packet, done = noop) {
+      if (isClosed) process.nextTick(done, new Error('the fan-out is closed'))
+      else lanes.run(packet.clientId ?? '', () => fanOut(packet, done))
+      return emitter
+    },
+    close(done = noop) {
+      isClosed = true
+      setImmediate(done)
+      return emitter
+    },
+  }
+  return emitter
+}
+
+function noop(): void {}

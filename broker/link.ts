@@ -1,0 +1,75 @@
+import type { Readable } from 'node:stream'
+import type { Aedes, AedesPublishPacket } from 'aedes'
+
+/** A message as it arrives. */
+export interface BrokerLinkMessage {
+  readonly topic: string
+  readonly payload: Uint8Array
+  readonly retain: boolean
+}
+
+/** What a bridge wants to be told by its link. */
+export interface BrokerLinkHandlers {
+  onMessage(message: BrokerLinkMessage): Promise<void>
+  onUp(resumed: boolean): Promise<void>
+  onDown(): void
+}
+
+/** A way to this broker without a socket, for a bridge in the same process. */
+export interface BrokerLink {
+  readRetained(filters: readonly string[]): Promise<readonly BrokerLinkMessage[]>
+  open(filters: readonly string[], handlers: BrokerLinkHandlers): Promise<void>
+  publish(topic: string, payload: string, options: { readonly retain: boolean }): Promise<void>
+  close(): Promise<void>
+}
+
+/** Where the link reads what is retained. */
+export interface RetainedSource {
+  createRetainedStreamCombi(filters: readonly string[]): Readable
+}
+
+type Listener = (packet: AedesPublishPacket, done: () => void) => void
+
+/** Creates a link; it is up as long as the broker is. */
+export function createLink(
+  aedes: Aedes,
+  persistence: RetainedSource,
+  onError: (error: unknown) => void,
+): BrokerLink {
+  const subscribed: { readonly filter: string; readonly listener: Listener }[] = []
+
+  return {
+    async readRetained(filters) {
+      const messages: BrokerLinkMessage[] = []
+      for await (const packet of persistence.createRetainedStreamCombi(filters)) {
+        messages.push(toMessage(packet as AedesPublishPacket))
+      }
+      return messages
+    },
+    async open(filters, { onMessage, onUp }) {
+      await onUp(false)
+      for (const filter of filters) {
+        const listener: Listener = (packet, done) => {
+          onMessage(toMessage(packet)).catch(onError)
+          done()
+        }
+        subscribed.push({ filter, listener })
+        aedes.subscribe(filter, listener, () => {})
+      }
+    },
+    publish: (topic, payload, { retain }) =>
+      new Promise((resolve, reject) => {
+        const packet = { cmd: 'publish', topic, payload, retain, qos: 1, dup: false } as const
+        aedes.publish(packet, (error) => (error ? reject(error) : resolve()))
+      }),
+    async close() {
+      for (const { filter, listener } of subscribed.splice(0)) {
+        aedes.unsubscribe(filter, listener, () => {})
+      }
+    },
+  }
+}
+
+function toMessage({ topic, payload, retain }: AedesPublishPacket): BrokerLinkMessage {
+  return { topic, payload: Buffer.from(payload), retain }
+}

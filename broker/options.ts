@@ -1,0 +1,94 @@
+import type { Server } from 'node:http'
+import { DEFAULT_DOCUMENT_LIMITS, parseRoot, type DocumentLimits } from '../protocol/index.ts'
+import { systemClock, type Clock } from '../runtime/clock.ts'
+import { silentLogger, type Logger } from '../runtime/logger.ts'
+
+/** Options of `createBroker`. */
+export interface BrokerOptions {
+  /** The broker's name: new for every start, since what it knew is gone with it. @default a random one */
+  readonly id?: string
+  /** The prefix of the presence topics. @default 'presence' */
+  readonly root?: string
+  /** The address of the MQTT port. @default '127.0.0.1' */
+  readonly host?: string
+  /** The MQTT port; 0 for any free one, false for none. @default 1883 */
+  readonly mqttPort?: number | false
+  /** An HTTP server that takes WebSockets on `/mqtt`. @default none */
+  readonly httpServer?: Server
+  /** How long an idle peer may be out of reach before it counts as dead, in milliseconds. @default 20000 */
+  readonly livenessTimeoutMs?: number
+  /**
+   * How late the keepalive of a WebSocket may be while it answers pings, in milliseconds: what the
+   * throttled timers of a hidden tab need. @default 60000
+   */
+  readonly keepaliveToleranceMs?: number
+  /** How often the broker says that it is there, in milliseconds. @default 2000 */
+  readonly heartbeatMs?: number
+  /** Bounds on connection documents. */
+  readonly documentLimits?: Partial<DocumentLimits>
+  /** The largest MQTT packet, in bytes. @default 1 MiB */
+  readonly maxPacketSize?: number
+  /** Bytes that may wait for one slow reader before it is cut. @default 8 MiB */
+  readonly maxQueuedBytes?: number
+  /** The most levels of a topic, from 1 to 100. @default 32 */
+  readonly maxTopicLevels?: number
+  /**
+   * The user name by which bridges of other processes are known; they alone may write what people read.
+   * @default none: the bridge is in this process
+   */
+  readonly bridgeUser?: string
+  /** @default silent */
+  readonly logger?: Logger
+  /** @default the system's */
+  readonly clock?: Clock
+}
+
+/** Options with their defaults. */
+export type ResolvedOptions = Required<
+  Omit<BrokerOptions, 'httpServer' | 'documentLimits' | 'bridgeUser'>
+> & {
+  readonly httpServer: Server | undefined
+  readonly documentLimits: DocumentLimits
+  readonly bridgeUser: string | undefined
+}
+
+/**
+ * Fills in the defaults and checks them.
+ *
+ * @throws RangeError that says which option, what was expected and what came
+ */
+export function resolveOptions(options: BrokerOptions): ResolvedOptions {
+  const resolved: ResolvedOptions = {
+    id: globalThis.crypto.randomUUID(),
+    root: 'presence',
+    host: '127.0.0.1',
+    mqttPort: 1883,
+    httpServer: undefined,
+    livenessTimeoutMs: 20_000,
+    keepaliveToleranceMs: 60_000,
+    heartbeatMs: 2000,
+    maxPacketSize: 1024 * 1024,
+    maxQueuedBytes: 8 * 1024 * 1024,
+    maxTopicLevels: 32,
+    bridgeUser: undefined,
+    logger: silentLogger,
+    clock: systemClock,
+    ...options,
+    documentLimits: { ...DEFAULT_DOCUMENT_LIMITS, ...options.documentLimits },
+  }
+  const root = parseRoot(resolved.root)
+  if (!root.ok) throw new RangeError(`root: ${root.error}`)
+  check('livenessTimeoutMs', resolved.livenessTimeoutMs, 2000, 3_600_000)
+  check('keepaliveToleranceMs', resolved.keepaliveToleranceMs, 0, 3_600_000)
+  check('heartbeatMs', resolved.heartbeatMs, 100, 5000)
+  check('maxPacketSize', resolved.maxPacketSize, 1024, 268_435_455)
+  check('maxQueuedBytes', resolved.maxQueuedBytes, 1024, Number.MAX_SAFE_INTEGER)
+  check('maxTopicLevels', resolved.maxTopicLevels, 4, 100)
+  return resolved
+}
+
+function check(name: string, value: number, min: number, max: number): void {
+  if (!(value >= min && value <= max)) {
+    throw new RangeError(`${name} must be a number from ${min} to ${max}, got ${value}`)
+  }
+}

@@ -1,0 +1,102 @@
+import { Readable } from 'node:stream'
+
+import type { AedesPublishPacket } from 'aedes'
+
+import { RetainedIndex } from '../retained/retained-index.ts'
+import { ownPayload } from './own-payload.ts'
+import { RetainedStream } from './retained-stream.ts'
+import type { SessionClient } from './session-client.ts'
+import { SessionPersistence } from './session-persistence.ts'
+import { settle } from './settled.ts'
+import { WillStore, type StoredWill } from './will-store.ts'
+
+/** A message that new subscribers get. */
+export type RetainedMessage = Pick<
+  AedesPublishPacket,
+  'cmd' | 'topic' | 'payload' | 'qos' | 'retain' | 'properties' | 'messageExpiry'
+>
+
+/**
+ * What one Aedes 2 broker remembers: retained messages, sessions and wills, in memory. It keeps the
+ * asynchronous contract of aedes-persistence 10, and calls back in the same tick (see `settle`).
+ */
+export class MemoryPersistence extends SessionPersistence {
+  readonly #retained = new RetainedIndex<RetainedMessage>()
+  readonly #wills = new WillStore()
+  #brokerId = ''
+
+  /** How many topics have a retained message. */
+  get retainedCount(): number {
+    return this.#retained.size
+  }
+
+  /** Called by the broker before anything else; it insists on an async function. */
+  async setup(broker: { readonly id: string }): Promise<void> {
+    this.#brokerId = broker.id
+  }
+
+  /** Retains a message; one without a payload removes what is retained [MQTT-3.3.1-10]. */
+  storeRetained(packet: AedesPublishPacket): Promise<void> {
+    return settle(() => {
+      if (packet.payload.length === 0) this.#retained.delete(packet.topic)
+      else this.#retained.set(packet.topic, retainedCopy(packet))
+    })
+  }
+
+  /** The retained messages for one filter. */
+  createRetainedStream(filter: string): Readable {
+    return this.createRetainedStreamCombi([filter])
+  }
+
+  /** The retained messages for each of several filters; where they overlap, for each its own. */
+  createRetainedStreamCombi(filters: readonly string[]): Readable {
+    return new RetainedStream(matchEach(this.#retained, filters))
+  }
+
+  /** Stores a client's will. */
+  putWill(client: SessionClient, will: StoredWill): Promise<void> {
+    return settle(() => this.#wills.put(client, will, this.#brokerId))
+  }
+
+  /** A client's stored will. */
+  getWill(client: SessionClient): Promise<StoredWill | undefined> {
+    return settle(() => this.#wills.get(client))
+  }
+
+  /** Removes a client's will, unless it is that of a live connection which has taken over. */
+  delWill(client: SessionClient): Promise<StoredWill | undefined> {
+    return settle(() => this.#wills.delete(client))
+  }
+
+  /** The wills that brokers which are not alive any more left behind. */
+  streamWill(alive: Readonly<Record<string, unknown>> = {}): Readable {
+    return Readable.from(this.#wills.orphans(this.#brokerId, alive))
+  }
+
+  /** Forgets the retained messages; can be called twice. */
+  destroy(): Promise<void> {
+    return settle(() => this.#retained.clear())
+  }
+}
+
+function retainedCopy(packet: AedesPublishPacket): RetainedMessage {
+  const { topic, qos, properties, messageExpiry } = packet
+  const message: RetainedMessage = {
+    cmd: 'publish',
+    topic,
+    payload: ownPayload(packet.payload),
+    qos,
+    retain: true,
+  }
+  if (properties !== undefined) message.properties = properties
+  // Aedes drops what has expired when somebody asks for it [MQTT-3.3.2-5].
+  if (messageExpiry !== undefined) message.messageExpiry = messageExpiry
+  return message
+}
+
+function* matchEach(
+  retained: RetainedIndex<RetainedMessage>,
+  filters: readonly string[],
+): Generator<RetainedMessage> {
+  for (const filter of filters) yield* retained.match(filter)
+}

@@ -1,0 +1,35 @@
+import { Readable, type Writable } from 'node:stream'
+
+/**
+ * Retained messages for one SUBSCRIBE, each read when the one before it has been written. A stream's
+ * usual buffers would hold messages that are replaced meanwhile: the subscriber would get the new
+ * one live, and the old one after it.
+ */
+export class RetainedStream<T> extends Readable {
+  readonly #messages: Iterator<T>
+
+  constructor(messages: Iterator<T>) {
+    super({ objectMode: true, highWaterMark: 1 })
+    this.#messages = messages
+  }
+
+  override _read(): void {
+    const next = this.#messages.next()
+    this.push(next.done === true ? null : next.value)
+  }
+
+  override pipe<W extends NodeJS.WritableStream>(destination: W): W {
+    writeEach(this.#messages, destination as unknown as Writable)
+    return destination
+  }
+}
+
+function writeEach<T>(messages: Iterator<T>, destination: Writable): void {
+  const step = (error?: Error | null): void => {
+    if (error) return
+    const next = messages.next()
+    if (next.done === true) destination.end()
+    else destination.write(next.value, step)
+  }
+  step()
+}

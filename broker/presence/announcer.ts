@@ -1,0 +1,95 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import {
+  formatConnectionDocument,
+  type Cause,
+  type ConnectionDocument,
+  type Topics,
+} from '../../protocol/index.ts'
+import type { Connection, Identity } from '../connection.ts'
+
+/** Says on the input plane what the broker knows of its connections. */
+export interface Announcer {
+  /** The connection is there; once. */
+  announce(connection: Connection): void
+  /** The payload that says that the connection is over. */
+  formatEnd(connection: Connection, cause: Cause): string
+  /** Publishes that the connection is over; once. */
+  end(connection: Connection, cause: Cause): void
+  /** Announces every live connection again, then beats with the call's id. */
+  answerRollCall(rollcall: string | undefined): Promise<void>
+  beat(): void
+  /** From now on the heartbeat says that connections end through no fault of their own. */
+  setClosing(): void
+}
+
+/** Options of {@link createAnnouncer}. */
+export interface AnnouncerOptions {
+  readonly broker: string
+  readonly topics: Topics
+  readonly heartbeatMs: number
+  readonly connections: () => Iterable<Connection>
+  readonly publish: (topic: string, payload: string) => void
+}
+
+/** Connections that are announced before other work gets its turn. */
+const SLICE = 200
+
+/** Creates the announcer. */
+export function createAnnouncer(options: AnnouncerOptions): Announcer {
+  const { broker, topics, heartbeatMs, connections, publish } = options
+  let status: 'up' | 'closing' = 'up'
+
+  function say({ user, client }: Identity, document: ConnectionDocument): void {
+    publish(topics.connection(user, client), formatConnectionDocument(document))
+  }
+
+  function beat(rollcall?: string): void {
+    let count = 0
+    for (const { state } of connections()) if (state === 'announced') count++
+    const call = rollcall === undefined ? {} : { rollcall }
+    const heartbeat = { broker, status, connections: count, intervalMs: heartbeatMs, ...call }
+    publish(topics.broker(broker), JSON.stringify(heartbeat))
+  }
+
+  function formatEnd({ id, heardAt }: Connection, reason: Cause): string {
+    return formatConnectionDocument({
+      status: 'offline',
+      connection: id,
+      reason,
+      broker,
+      ended: true,
+      lastSeen: heardAt,
+    })
+  }
+
+  return {
+    formatEnd,
+    announce(connection) {
+      const { identity, state, id } = connection
+      if (state !== 'connecting' || !identity?.present) return
+      connection.state = 'announced'
+      say(identity, { status: 'online', connection: id, broker })
+    },
+    end(connection, cause) {
+      const { identity, state } = connection
+      connection.state = 'ended'
+      if (state !== 'announced' || !identity) return
+      publish(topics.connection(identity.user, identity.client), formatEnd(connection, cause))
+    },
+    async answerRollCall(rollcall) {
+      let left = SLICE
+      for (const { identity, state, id, document } of [...connections()]) {
+        if (state !== 'announced' || !identity) continue
+        say(identity, { ...document, connection: id, broker })
+        if (--left > 0) continue
+        left = SLICE
+        await nextTurn()
+      }
+      beat(rollcall)
+    },
+    beat: () => beat(),
+    setClosing() {
+      status = 'closing'
+    },
+  }
+}

@@ -1,0 +1,61 @@
+import {
+  formatConnectionDocument,
+  parseConnectionDocument,
+  success,
+  failure,
+  type ConnectionDocument,
+  type DocumentLimits,
+  type Result,
+} from '../../protocol/index.ts'
+import type { Connection } from '../connection.ts'
+
+const decoder = new TextDecoder('utf-8', { fatal: true })
+
+/**
+ * Checks what a client says of its own connection, notes it, and stamps it: with the connection's
+ * and the broker's id, and without what only a broker may say.
+ *
+ * @returns the payload to publish, or one sentence about what is wrong
+ */
+export function stampDocument(
+  connection: Connection,
+  payload: string | Buffer,
+  broker: string,
+  limits: DocumentLimits,
+): Result<string> {
+  const parsed = parse(payload, limits)
+  if (!parsed.ok) return parsed
+  const { ended: _, lastSeen: __, reason, ...said } = parsed.value
+  // From a client only `left` and `unload` count; how else it ended others find out.
+  const isOffline = said.status === 'offline'
+  const cause = reason === 'left' || reason === 'unload' ? reason : 'closed'
+  const document: ConnectionDocument = {
+    ...said,
+    ...(isOffline && { reason: cause }),
+    connection: connection.id,
+    broker,
+  }
+  connection.document = merge(connection.document, document)
+  return success(formatConnectionDocument(document))
+}
+
+function parse(payload: string | Buffer, limits: DocumentLimits): Result<ConnectionDocument> {
+  if (payload.length > 4 * limits.maxDocumentSize) {
+    return failure(`expected at most ${limits.maxDocumentSize} characters, got ${payload.length} bytes`)
+  }
+  try {
+    const text = typeof payload === 'string' ? payload : decoder.decode(payload)
+    return parseConnectionDocument(text, limits)
+  } catch {
+    return failure('expected UTF-8, got other bytes')
+  }
+}
+
+/** What the documents of a connection come to; what a roll call repeats. */
+function merge(before: ConnectionDocument, document: ConnectionDocument): ConnectionDocument {
+  // An unloading page may come back and is then where it was; any other leaving forgets the rooms.
+  const forgets = document.status === 'offline' && document.reason !== 'unload'
+  if (forgets) return document
+  const { reason: _, ...rest } = before
+  return { ...rest, ...document }
+}

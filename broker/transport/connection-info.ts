@@ -1,0 +1,17 @@
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+
+/** What a listener knows of a connection before its first byte is read. */
+export interface ConnectionInfo {
+  readonly transport: 'tcp' | 'websocket'
+  /** The peer's address as the socket has it; undefined when the peer has already gone. */
+  readonly remoteAddress: string | undefined
+  /** The upgrade request of a WebSocket. */
+  readonly request?: IncomingMessage
+}
+
+/** Takes over a new connection. */
+export type OnConnection<Connection extends Duplex> = (
+  connection: Connection,
+  info: ConnectionInfo,
+) => void

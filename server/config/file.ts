@@ -1,0 +1,64 @@
+import { isJsonObject, parseJson, type Json } from '../../protocol/json.ts'
+import { failure, show, success, type Result } from '../../protocol/result.ts'
+import type { Given } from './given.ts'
+import type { Option } from './spec.ts'
+import { didYouMean } from './suggest.ts'
+
+/** Gives the text of a file, or throws what node:fs throws. */
+export type ReadFile = (path: string) => string
+
+const MAX_DEPTH = 16
+
+/** Reads the options in a JSON file, where they are nested: `{"grace":{"closed":"5s"}}`. */
+export function readConfigFile(
+  path: string,
+  source: string,
+  readFile: ReadFile,
+  options: readonly Option[],
+): Result<readonly Given[]> {
+  let text: string
+  try {
+    text = readFile(path)
+  } catch (error) {
+    return failure(
+      `${source}: expected a file that can be read, got ${show(path)} (${code(error)})`,
+    )
+  }
+  const json = parseJson(text, MAX_DEPTH)
+  if (!json.ok) return failure(`${path}: ${json.error}`)
+  if (!isJsonObject(json.value))
+    return failure(`${path}: expected an object, got ${show(json.value)}`)
+  const inFile = options.filter(({ spec }) => spec.notInFile !== true)
+  return readGroup(json.value, '', path, new Map(inFile.map((option) => [option.key, option])))
+}
+
+function readGroup(
+  group: { readonly [key: string]: Json },
+  parent: string,
+  path: string,
+  byKey: ReadonlyMap<string, Option>,
+): Result<readonly Given[]> {
+  const given: Given[] = []
+  for (const [name, raw] of Object.entries(group)) {
+    const key = parent + name
+    const option = byKey.get(key)
+    if (option) {
+      given.push({ option, source: `${key} in ${path}`, raw })
+      continue
+    }
+    const keys = [...byKey.keys()]
+    if (!keys.some((known) => known.startsWith(`${key}.`))) {
+      return failure(`unknown option ${key} in ${path}${didYouMean(key, keys)}`)
+    }
+    if (!isJsonObject(raw))
+      return failure(`${key} in ${path}: expected an object, got ${show(raw)}`)
+    const nested = readGroup(raw, `${key}.`, path, byKey)
+    if (!nested.ok) return nested
+    given.push(...nested.value)
+  }
+  return success(given)
+}
+
+function code(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'unreadable'
+}

@@ -1,0 +1,87 @@
+import { parseArgs, type ParseArgsConfig } from 'node:util'
+import { failure, show, success, type Result } from '../../protocol/result.ts'
+import type { Given } from './given.ts'
+import type { Option } from './spec.ts'
+import { didYouMean } from './suggest.ts'
+
+/** What the command line says. */
+interface CommandLine {
+  /** The words that are no flags. */
+  readonly words: readonly string[]
+  readonly help: boolean
+  readonly version: boolean
+  readonly given: readonly Given[]
+}
+
+/** Splits a command line (without node and script) into flags and words. */
+export function readFlags(
+  argv: readonly string[],
+  options: readonly Option[],
+): Result<CommandLine> {
+  const byName = new Map(options.map((option) => [option.flag.slice(2), option]))
+  const { tokens, positionals } = parseArgs({
+    args: [...argv],
+    options: parserOptions(byName),
+    allowPositionals: true,
+    // Its own errors run to several sentences, so unknown flags are found below.
+    strict: false,
+    tokens: true,
+  })
+  const flags = tokens.filter((token) => token.kind === 'option')
+  const asks = (name: string): boolean => flags.some((token) => token.name === name)
+  if (asks('help') || asks('version')) {
+    return success({ words: [], help: asks('help'), version: !asks('help'), given: [] })
+  }
+  const given = new Map<Option, Given>()
+  for (const { name, rawName, value, inlineValue } of flags) {
+    const option = byName.get(name)
+    if (!option) return failure(unknownFlag(rawName, options))
+    // `--host --root x` has forgotten the address, it does not name a host.
+    if (value === undefined || (!inlineValue && /^-\D/.test(value))) {
+      return failure(`${option.flag} needs a value, got ${value ?? 'nothing'}`)
+    }
+    given.set(option, { option, source: option.flag, raw: withEarlier(given.get(option), value) })
+  }
+  return success({ words: positionals, help: false, version: false, given: [...given.values()] })
+}
+
+function parserOptions(
+  byName: ReadonlyMap<string, Option>,
+): NonNullable<ParseArgsConfig['options']> {
+  const flags = [...byName.keys()].map((name) => [name, { type: 'string' }] as const)
+  return {
+    help: { type: 'boolean', short: 'h' },
+    version: { type: 'boolean' },
+    ...Object.fromEntries(flags),
+  }
+}
+
+/** Room graces add up; of any other flag the last one counts, so that a script's can be overridden. */
+function withEarlier(earlier: Given | undefined, value: string): unknown {
+  if (earlier === undefined || earlier.option.spec.kind !== 'roomGrace') return value
+  return [earlier.raw, value].flat()
+}
+
+function unknownFlag(flag: string, options: readonly Option[]): string {
+  const names = ['--help', '--version', ...options.map((option) => option.flag)]
+  const hint = didYouMean(flag, names) || '; see presence-bridge --help'
+  return `unknown option ${flag}${hint}`
+}
+
+/** The command among the words, of which there may be one. */
+export function readCommand<Name extends string>(
+  words: readonly string[],
+  commands: readonly [Name, ...Name[]],
+): Result<Name> {
+  const [word, extra] = words
+  if (word === undefined) return success(commands[0])
+  const command = commands.find((name) => name === word)
+  if (command === undefined) {
+    return failure(
+      `expected the command ${commands.join(', ')} or none, got ${show(word)}${didYouMean(word, commands)}`,
+    )
+  }
+  return extra === undefined
+    ? success(command)
+    : failure(`expected nothing but options after ${word}, got ${show(extra)}`)
+}

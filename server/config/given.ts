@@ -1,0 +1,9 @@
+import type { Option } from './spec.ts'
+
+/** A value that somebody gave to an option, not yet checked. */
+export interface Given {
+  readonly option: Option
+  /** Where it came from, as an error names it: `--grace-closed`, `PRESENCE_GRACE_CLOSED`. */
+  readonly source: string
+  readonly raw: unknown
+}

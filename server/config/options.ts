@@ -1,0 +1,228 @@
+import type { ValuesOf } from './spec.ts'
+
+/**
+ * Every option of the program, in the shape of the configuration file. To add an option, add it
+ * here: spec.ts says what an entry may hold, kinds.ts which kinds of values there are.
+ */
+export const OPTIONS = {
+  config: {
+    heading: 'Where the options come from',
+    kind: 'path',
+    about: 'A JSON file with options.',
+    notInFile: true,
+  },
+
+  host: {
+    heading: 'Listening',
+    kind: 'host',
+    about: 'The address to listen on; 0.0.0.0 is every address of the machine.',
+    default: '127.0.0.1',
+  },
+  mqttPort: {
+    kind: 'port',
+    about: 'The port for MQTT over TCP; 0 is any free one.',
+    default: '1883',
+  },
+  httpPort: {
+    kind: 'port',
+    about: 'The port for HTTP and for MQTT over WebSocket (/mqtt); 0 is any free one.',
+    default: '8080',
+  },
+
+  root: {
+    heading: 'Topics',
+    kind: 'topic',
+    about: 'What all presence topics start with.',
+    default: 'presence',
+  },
+  brokerId: {
+    kind: 'id',
+    about: 'The name of this broker; a new one at each start unless set.',
+  },
+  bridgeId: {
+    kind: 'id',
+    about:
+      'The name of this bridge, unlike that of any other on the same broker; the host name unless set.',
+  },
+
+  grace: {
+    left: {
+      heading: 'Grace: how long presence is held after a connection ended, by how it ended',
+      kind: 'duration',
+      about: 'The client said that it leaves.',
+      default: '0s',
+      max: '1h',
+    },
+    unload: {
+      kind: 'duration',
+      about: 'The page said that it is unloading, which a refresh does too.',
+      default: '2s',
+      max: '1h',
+    },
+    closed: {
+      kind: 'duration',
+      about: 'The socket closed without a word: a crash, a killed process.',
+      default: '5s',
+      max: '1h',
+    },
+    timeout: {
+      kind: 'duration',
+      about: 'The client was silent for too long: a pulled cable, an empty battery.',
+      default: '5s',
+      max: '1h',
+    },
+    error: {
+      kind: 'duration',
+      about: 'The client broke the protocol or a limit.',
+      default: '5s',
+      max: '1h',
+    },
+    broker: {
+      kind: 'duration',
+      about: 'The broker went away, not the client.',
+      default: '15s',
+      max: '1h',
+    },
+    kicked: {
+      kind: 'duration',
+      about: 'An administrator or an expired token ended it.',
+      default: '0s',
+      max: '1h',
+    },
+  },
+  rooms: {
+    grace: {
+      kind: 'roomGrace',
+      flag: 'room-grace',
+      about:
+        "Other graces for the rooms that match a pattern, such as 'doc-*:closed=30s,unload=5s'. As a flag, give it once for each pattern; in the environment, put ; between them.",
+      default: '',
+      max: '1h',
+    },
+    paceMin: {
+      heading: 'Rooms',
+      kind: 'duration',
+      flag: 'room-pace-min',
+      about: 'The shortest time between two batches of changes of one room.',
+      default: '50ms',
+      max: '1m',
+      atMost: 'rooms.paceMax',
+    },
+    paceMax: {
+      kind: 'duration',
+      flag: 'room-pace-max',
+      about: 'The longest, which large rooms come to.',
+      default: '500ms',
+      max: '1m',
+    },
+    announceLimit: {
+      kind: 'count',
+      flag: 'announce-limit',
+      about: 'Rooms with more members than this announce their size only.',
+      default: '1000',
+    },
+  },
+
+  livenessTimeout: {
+    heading: 'Detection',
+    kind: 'duration',
+    about: 'How long an idle peer may be unreachable before it counts as dead.',
+    default: '20s',
+    min: '1s',
+    max: '1h',
+  },
+  keepaliveTolerance: {
+    kind: 'duration',
+    about: 'How late a keepalive may be while its WebSocket answers pings.',
+    default: '60s',
+    max: '1h',
+  },
+
+  retainedOffline: {
+    heading: 'Limits',
+    kind: 'duration',
+    about: 'How long the last word on a user who is offline is kept.',
+    default: '7d',
+    max: '365d',
+  },
+  maxConnectionGrace: {
+    kind: 'duration',
+    about: 'The longest grace that a connection may ask for itself.',
+    default: '10m',
+    max: '1d',
+  },
+  maxDocumentSize: {
+    kind: 'size',
+    about: 'The longest connection document.',
+    default: '64kB',
+    min: '64B',
+    max: '16MB',
+    atMost: 'maxPacketSize',
+  },
+  maxRooms: {
+    kind: 'count',
+    about: 'The most rooms of one connection.',
+    default: '100',
+    max: '100000',
+  },
+  maxConnectionsPerUser: {
+    kind: 'count',
+    about: 'The most connections of one user.',
+    default: '100',
+    min: '1',
+    max: '100000',
+  },
+  maxPacketSize: {
+    kind: 'size',
+    about: 'The largest MQTT packet.',
+    default: '1MB',
+    min: '1kB',
+    max: '256MB',
+    atMost: 'maxQueuedBytes',
+  },
+  maxQueuedBytes: {
+    kind: 'size',
+    about: 'The most that waits for one slow reader.',
+    default: '8MB',
+    max: '1GB',
+  },
+  maxTopicLevels: {
+    kind: 'count',
+    about: 'The most levels of a topic.',
+    default: '32',
+    min: '8',
+    max: '1000',
+  },
+
+  broker: {
+    heading: 'The bridge command',
+    kind: 'url',
+    about:
+      'The broker to attach to: mqtt://, mqtts://, ws:// or wss://, with user:password@ if it asks for them.',
+    schemes: ['mqtt', 'mqtts', 'ws', 'wss'],
+  },
+  brokerUsername: {
+    kind: 'text',
+    about: 'The user name for that broker, in place of the one in its URL.',
+  },
+  brokerPassword: {
+    kind: 'text',
+    about: 'The password for that broker; safest as an environment variable.',
+    secret: true,
+  },
+  bridgeHttpPort: {
+    kind: 'port',
+    about: 'A port for the health and the metrics of a bridge that runs alone; none unless set.',
+  },
+
+  logLevel: {
+    heading: 'Logging',
+    kind: 'choice',
+    about: 'What is logged, on standard error: this level and all graver ones.',
+    choices: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
+    default: 'info',
+  },
+} as const
+
+/** The configuration of the program: the value of every option, durations in milliseconds, sizes in bytes. */
+export type Config = ValuesOf<typeof OPTIONS>

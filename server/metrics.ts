@@ -1,0 +1,36 @@
+/** Figures by what they are about. */
+export type MetricGroups = Readonly<Record<string, Readonly<Record<string, number>>>>
+
+/** The media type of what {@link formatMetrics} writes. */
+export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
+
+/**
+ * Writes figures for Prometheus: `{broker: {connections: 3}}` is `presence_broker_connections 3`.
+ * A figure whose name ends in `total` only ever grows; of others nothing is said.
+ */
+export function formatMetrics(groups: MetricGroups): string {
+  const lines = Object.entries(groups).flatMap(([group, figures]) =>
+    Object.entries(figures).flatMap(([figure, value]) => {
+      const name = metricName(group, figure)
+      const type = name.endsWith('_total') ? [`# TYPE ${name} counter`] : []
+      return [...type, `${name} ${value}`]
+    }),
+  )
+  return `${lines.join('\n')}\n`
+}
+
+function metricName(group: string, figure: string): string {
+  const snake = figure.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+  // What every program has is named as every program names it.
+  return group === 'process' ? `process_${snake}` : `presence_${group}_${snake}`
+}
+
+/** What the operating system says of this process. */
+export function processMetrics(): Record<string, number> {
+  const { user, system } = process.cpuUsage()
+  return {
+    cpuSecondsTotal: (user + system) / 1e6,
+    residentMemoryBytes: process.memoryUsage.rss(),
+    startTimeSeconds: Math.round(performance.timeOrigin) / 1000,
+  }
+}
