@@ -1,3 +1,5 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+
 /** Figures by what they are about. */
 export type MetricGroups = Readonly<Record<string, Readonly<Record<string, number>>>>
 
@@ -25,10 +27,17 @@ function metricName(group: string, figure: string): string {
   return group === 'process' ? `process_${snake}` : `presence_${group}_${snake}`
 }
 
-/** What the operating system says of this process. */
+const loopDelay = monitorEventLoopDelay({ resolution: 10 })
+loopDelay.enable()
+
+/** What the operating system and the runtime say of this process. */
 export function processMetrics(): Record<string, number> {
   const { user, system } = process.cpuUsage()
+  const delayMaxSeconds = loopDelay.max / 1e9
+  loopDelay.reset()
   return {
+    // Since this was asked last.
+    eventLoopDelayMaxSeconds: delayMaxSeconds,
     cpuSecondsTotal: (user + system) / 1e6,
     residentMemoryBytes: process.memoryUsage.rss(),
     startTimeSeconds: Math.round(performance.timeOrigin) / 1000,
