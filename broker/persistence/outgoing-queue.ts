@@ -6,7 +6,7 @@ import { ownPayload } from './own-payload.ts'
 export type OutgoingPacket = QueuedMessage | OutgoingPubrel
 
 /** A queue's own copy of a message; it has a message id once it was sent. */
-export type QueuedMessage = Pick<
+type QueuedMessage = Pick<
   AedesPublishPacket,
   | 'cmd'
   | 'brokerId'
