@@ -82,7 +82,7 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
     broker: id,
     topics,
     heartbeatMs,
-    connections: registry.all,
+    connections: () => registry.all(),
     publish: (topic, payload) => {
       aedes.publish(
         { cmd: 'publish', topic, payload, qos: 1, retain: false, dup: false },
@@ -93,7 +93,7 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
   const liveness = createLiveness({
     clock,
     policy: { timeoutMs: resolved.livenessTimeoutMs, toleranceMs: resolved.keepaliveToleranceMs },
-    connections: registry.all,
+    connections: () => registry.all(),
     onDead: (connection) => {
       connection.cause = 'timeout'
       metrics.timeouts++
@@ -114,7 +114,7 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
     registry,
     liveness,
     metrics,
-    adopt: fanout.adopt,
+    adopt: (client) => fanout.adopt(client),
     warn: createLimitedWarning(logger, clock),
     isClosing: () => draining !== undefined,
   })
@@ -132,12 +132,12 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
 
   await aedes.listen()
   aedes.subscribe(topics.rollcall, onRollCall, () => {})
-  const heart = setInterval(announcer.beat, heartbeatMs)
+  const heart = setInterval(() => announcer.beat(), heartbeatMs)
   let mqttPort: number | null = null
   try {
     if (resolved.mqttPort !== false) mqttPort = await tcp.listen(resolved.mqttPort, resolved.host)
   } catch (error) {
-    await close()
+    await shut()
     throw error
   }
   announcer.beat()
@@ -175,11 +175,15 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
 
   async function close(): Promise<void> {
     await (draining ??= drain())
+    await shut()
+    logger.info({ broker: id }, 'broker is closed')
+  }
+
+  async function shut(): Promise<void> {
     clearInterval(heart)
     liveness.close()
     await Promise.all([tcp.close(), webSockets?.close()])
     await new Promise<void>((resolve) => aedes.close(() => resolve()))
-    logger.info({ broker: id }, 'broker is closed')
   }
 
   return {

@@ -13,13 +13,18 @@ export interface Credentials {
  * Who a client is: its user name, else its client id. Who brings neither is nobody: it may do
  * everything but is not present.
  */
-export function identify(credentials: Credentials, bridgeUser: string | undefined): Result<Identity> {
+export function identify(
+  credentials: Credentials,
+  bridgeUser: string | undefined,
+): Result<Identity> {
   const { clientId, isAssigned } = credentials
   const username = credentials.username === '' ? undefined : credentials.username
   const user = username ?? clientId
   for (const [name, id] of Object.entries({ 'client id': clientId, 'user name': user })) {
     if (!isValidId(id)) {
-      return failure(`expected a ${name} of 1 to 256 characters of well-formed Unicode, got ${show(id)}`)
+      return failure(
+        `expected a ${name} of 1 to 256 characters of well-formed Unicode, got ${show(id)}`,
+      )
     }
   }
   const isBridge = bridgeUser !== undefined && username === bridgeUser

@@ -46,11 +46,11 @@ export function createLink(
       }
       return messages
     },
-    async open(filters, { onMessage, onUp }) {
-      await onUp(false)
+    async open(filters, handlers) {
+      await handlers.onUp(false)
       for (const filter of filters) {
         const listener: Listener = (packet, done) => {
-          onMessage(toMessage(packet)).catch(onError)
+          handlers.onMessage(toMessage(packet)).catch(onError)
           done()
         }
         subscribed.push({ filter, listener })

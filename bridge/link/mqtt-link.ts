@@ -26,6 +26,9 @@ export interface MqttLinkOptions {
 /** How often a lost connection is tried again, in milliseconds. */
 const RECONNECT_MS = 1000
 
+/** How long a close waits for what was published to be confirmed, in milliseconds. */
+const CLOSE_WITHIN_MS = 1500
+
 /** The keepalive of the link, in seconds. */
 const KEEPALIVE = 10
 
@@ -74,10 +77,12 @@ export async function connectMqttLink(options: MqttLinkOptions): Promise<Link> {
       manualConnect: true,
     })
     client = session
-    let opened = Promise.resolve()
+    let isUp = false
+    let told = Promise.resolve()
     const firstUp = new Promise<void>((resolve, reject) => {
       session.on('connect', ({ sessionPresent }) => {
-        opened = comeUp(session, sessionPresent).then(resolve, (error: unknown) => {
+        told = up(sessionPresent)
+        comeUp(session, sessionPresent).then(resolve, (error: Error) => {
           reject(error)
           logger.warn({ error: String(error) }, 'could not subscribe; trying again')
           session.reconnect()
@@ -88,22 +93,20 @@ export async function connectMqttLink(options: MqttLinkOptions): Promise<Link> {
     session.on('close', onClose)
     session.on('error', (error) => logger.debug({ error: error.message }, 'link error'))
     // The acknowledgement goes out when the message has been dealt with, so that a bridge that dies
-    // before gets it again.
-    session.handleMessage = ({ topic, payload, retain }, done) => {
+    // before gets it again. It waits for `told`, not for SUBACK, which may come after messages.
+    session.handleMessage = ({ topic, payload, retain }, acknowledge) => {
       const message = { topic, payload: Buffer.from(payload), retain }
-      opened.then(() => handlers.onMessage(message)).then(() => done(), done)
+      told.then(() => handlers.onMessage(message)).then(() => acknowledge(), acknowledge)
     }
     session.connect()
     await firstUp
 
     async function comeUp(to: MqttClient, resumed: boolean): Promise<void> {
-      // What a resumed session brings comes at once; the bridge has to know before.
-      if (resumed) return up(true)
-      await up(false)
-      await to.subscribeAsync([...filters], { qos: 1 })
+      await told
+      // A resumed session has its subscriptions.
+      if (!resumed) await to.subscribeAsync([...filters], { qos: 1 })
     }
 
-    let isUp = false
     async function up(resumed: boolean): Promise<void> {
       isUp = true
       await handlers.onUp(resumed)
@@ -126,7 +129,11 @@ export async function connectMqttLink(options: MqttLinkOptions): Promise<Link> {
     async close() {
       if (closed) return
       closed = true
-      await client?.endAsync()
+      if (!client) return
+      // What was published is given a moment to arrive; a broker that is away never confirms it.
+      const end = client.endAsync(!client.connected)
+      const timer = setTimeout(() => client?.end(true), CLOSE_WITHIN_MS)
+      await end.finally(() => clearTimeout(timer))
     },
   }
 }

@@ -25,7 +25,7 @@ export function readRetained(
       if (topic === marker) isMarked = true
       else if (retain) messages.push({ topic, payload: Buffer.from(payload), retain })
     })
-    const stop = (error: unknown): void => {
+    const stop = (error: Error): void => {
       clearTimeout(quiet)
       reject(error)
     }

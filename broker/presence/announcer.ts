@@ -78,7 +78,7 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
     },
     async answerRollCall(rollcall) {
       let left = SLICE
-      for (const { identity, state, id, document } of [...connections()]) {
+      for (const { identity, state, id, document } of connections()) {
         if (state !== 'announced' || !identity) continue
         say(identity, { ...document, connection: id, broker })
         if (--left > 0) continue

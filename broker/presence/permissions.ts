@@ -19,5 +19,7 @@ export function judgePublication(root: string, topic: string, identity: Identity
   if (parsed?.kind !== 'connection') return { refused: 'presence is written by the bridge alone' }
   const { user, client } = parsed
   if (user === identity.user && client === identity.client) return 'own-document'
-  return { refused: `it speaks for ${user}/${client}, but comes from ${identity.user}/${identity.client}` }
+  return {
+    refused: `it speaks for ${user}/${client}, but comes from ${identity.user}/${identity.client}`,
+  }
 }

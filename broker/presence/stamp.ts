@@ -41,7 +41,9 @@ export function stampDocument(
 
 function parse(payload: string | Buffer, limits: DocumentLimits): Result<ConnectionDocument> {
   if (payload.length > 4 * limits.maxDocumentSize) {
-    return failure(`expected at most ${limits.maxDocumentSize} characters, got ${payload.length} bytes`)
+    return failure(
+      `expected at most ${limits.maxDocumentSize} characters, got ${payload.length} bytes`,
+    )
   }
   try {
     const text = typeof payload === 'string' ? payload : decoder.decode(payload)

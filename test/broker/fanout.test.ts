@@ -3,13 +3,14 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Aedes, type AedesOptions } from 'aedes'
 import { expect } from 'chai'
+import { createWebSocketStream, WebSocket } from 'ws'
 import type { AedesClient, EmittedPacket } from '../../broker/aedes-internals.ts'
 import { createFanoutEmitter } from '../../broker/fanout/emitter.ts'
 import type { FanoutOptions } from '../../broker/fanout/options.ts'
 import { SlowReaderError } from '../../broker/fanout/slow-readers.ts'
 import { createTcpListener } from '../../broker/transport/tcp-listener.ts'
 import { attachWebSocketListener } from '../../broker/transport/websocket-listener.ts'
-import { connectPeer, type MqttPeer, type PeerOptions } from '../helpers/mqtt-peer.ts'
+import { connectPeer, openPeer, type MqttPeer, type PeerOptions } from '../helpers/mqtt-peer.ts'
 import { onTeardown } from '../helpers/teardown.ts'
 
 /** Aedes with the fan-out, nothing else between them, and its two ports. */
@@ -57,7 +58,7 @@ describe('the fan-out delivers', () => {
     publisher.publish({ topic: 'a/b', qos: 0 })
     publisher.publish({ topic: 'end', qos: 2 })
     const messages = await reader.until('end')
-    expect(messages.map(({ qos }) => qos).toSorted()).to.deep.equal([0, 1])
+    expect(messages.map(({ qos }) => qos)).to.have.members([0, 1])
   })
 
   it('no higher QoS than was granted, to wildcards too', async () => {
@@ -73,8 +74,8 @@ describe('the fan-out delivers', () => {
       await Promise.all(
         readers.map(async (reader, qos) => {
           await reader.first(3)
-          const got = reader.messages.map((message) => message.qos).toSorted()
-          expect(got).to.deep.equal([0, Math.min(1, qos), Math.min(2, qos)])
+          const got = reader.messages.map((message) => message.qos)
+          expect(got).to.have.members([0, Math.min(1, qos), Math.min(2, qos)])
         }),
       )
     }
@@ -167,7 +168,7 @@ describe('the fan-out delivers', () => {
     for (const topic of names) publisher.publish({ topic, qos: 1 })
     publisher.publish({ topic: 'toString' })
     await reader.first(4)
-    expect(reader.messages.map(({ qos }) => qos).toSorted()).to.deep.equal([0, 1, 1, 1])
+    expect(reader.messages.map(({ qos }) => qos)).to.have.members([0, 1, 1, 1])
   })
 
   it('only what the reader may read', async () => {
@@ -209,8 +210,6 @@ describe('the fan-out delivers', () => {
 
   it('to WebSockets, several packets of a turn in one frame', async () => {
     const { connect, webSocketPort } = await startBroker()
-    const { WebSocket, createWebSocketStream } = await import('ws')
-    const { openPeer } = await import('../helpers/mqtt-peer.ts')
     const socket = new WebSocket(`ws://127.0.0.1:${webSocketPort}/mqtt`, 'mqtt')
     const reader = await openPeer(createWebSocketStream(socket))
     await reader.subscribe([{ topic: '#' }])
@@ -425,19 +424,17 @@ describe('the fan-out and persistent sessions', () => {
     const first = await connect(SESSION)
     await first.subscribe([{ topic: '#', qos: 0 }])
     first.stream.destroy()
-    const firstPackets: string[] = []
     // The moment between the restored subscriptions and CONNACK.
     aedes.on('client', () => {
       const packet = { cmd: 'publish', topic: 'early', payload: '', qos: 0 } as const
       aedes.publish({ ...packet, retain: false, dup: false }, () => {})
     })
     const second = await connect(SESSION)
-    second.stream.on('packet', ({ cmd }: { cmd: string }) => firstPackets.push(cmd))
     const publisher = await connect()
     publisher.publish({ topic: 'end' })
-    await second.until('end')
-    expect(second.messages[0]?.topic).to.not.equal(undefined)
-    expect(second.stream.destroyed).to.equal(false)
+    const messages = await second.until('end')
+    // The second one is of the publisher's own connection.
+    expect(messages.map(({ topic }) => topic)).to.deep.equal(['early'])
   })
 })
 

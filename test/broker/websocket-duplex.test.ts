@@ -67,7 +67,7 @@ describe('a WebSocket stream', () => {
 
   it('never needs more frames than packets, nor one frame for a whole backlog', async () => {
     const { duplex, peer, frames } = await connect()
-    const packets = [...'abcdefgh'].map((letter) => publish(Buffer.alloc(100_000, letter)))
+    const packets = Array.from('abcdefgh', (letter) => publish(Buffer.alloc(100_000, letter)))
     for (const packet of packets) writeToStream(packet, duplex)
     const expected = Buffer.concat(packets.map((packet) => generate(packet)))
     await received(peer, frames, expected.length)
