@@ -40,7 +40,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
   const { link, id, root, policy, pace, documentLimits, journal, logger, clock, ...rest } =
     resolveOptions(options)
   const topics = createTopics(root)
-  const store = rest.store ?? createMemoryStore({ now: clock.now })
+  const store = rest.store ?? createMemoryStore({ now: () => clock.now() })
   const metrics = createMetrics()
   const warn = createLimitedWarning(logger, clock)
   const publisher = createPublisher({ link, topics, logger, journal })
@@ -59,7 +59,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
   const deadlines = createDeadlines({
     store,
     clock,
-    checkStall: stalls.check,
+    checkStall: () => stalls.check(),
     onDue: (user) => users.apply(user, { type: 'timer' }),
     onError,
   })
@@ -80,13 +80,13 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
   let calls = 0
   let closing: Promise<void> | undefined
 
-  const strayMembers: { readonly room: string; readonly user: string }[] = []
   deadlines.pause()
   try {
     const remains = await readRemains(link, topics)
-    const restored = await restoreStore(store, remains, clock.now(), policy)
-    for (const broker of restored.brokers) roster.expect(broker)
-    strayMembers.push(...restored.strayMembers)
+    const brokers = await restoreStore(store, remains, clock.now(), policy)
+    for (const broker of brokers) roster.expect(broker)
+    // What is restored is held from now, but nobody can be heard before the link is up.
+    if (!rest.store) downAt = clock.now()
     const filters = [`${root}/connections/+/+`, `${root}/brokers/+`, topics.bridgeStatus]
     await link.open(filters, { onMessage, onUp, onDown })
   } catch (error) {
@@ -105,8 +105,11 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
         roster.heartbeat(incoming.beat)
         return
       case 'status':
-        // Another bridge, or this one's earlier life, is gone; this one is here.
-        if (incoming.status === 'offline' && ready()) await publisher.publishStatus('online')
+        // Another bridge, or this one's earlier life, is gone; this one is here. Not awaited: over a
+        // socket the acknowledgement comes after this very message.
+        if (incoming.status === 'offline' && ready()) {
+          publisher.publishStatus('online').catch(onError)
+        }
         return
       case 'invalid':
         metrics.invalid++
@@ -133,16 +136,16 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     // Before any message: what ends from now on has not been waiting while the bridge was deaf.
     if (deafMs > 0) await shift(deafMs)
     deadlines.resume()
-    catchUp(resumed).catch(onError)
-  }
-
-  /** Publishes what could not be published, and asks who is there. */
-  async function catchUp(resumed: boolean): Promise<void> {
-    await publisher.publishStatus('online')
-    callRoll(!resumed)
-    for (const { room, user } of strayMembers.splice(0)) await publisher.clearMember(room, user)
+    // Before any message, too: what comes now builds upon what could not be published.
     for (const user of await store.dirtyUsers()) users.publish(user).catch(onError)
     for (const room of await store.dirtyRooms()) rooms.notify(room)
+    announce(resumed).catch(onError)
+  }
+
+  /** Says that presence is fresh, and asks who is there once the subscriptions are on their way. */
+  async function announce(resumed: boolean): Promise<void> {
+    await publisher.publishStatus('online')
+    callRoll(!resumed)
   }
 
   function onDown(): void {
@@ -155,6 +158,8 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
   function onStall(ms: number): void {
     metrics.stalls++
     logger.warn({ bridge: id, ms }, 'bridge was not running; deadlines move by that time')
+    // Without a link the whole time until its return is added then.
+    if (!up) return
     roster.shift(ms)
     shift(ms).catch(onError)
   }
@@ -188,10 +193,9 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
   }
 
   async function takeCensus(broker: string | null, answers: Answers): Promise<void> {
-    const nobody: ReadonlySet<string> = new Set()
     const known = await store.usersOfBroker(broker)
     const apply = (user: string): Promise<unknown> =>
-      users.apply(user, { type: 'census', broker, alive: answers.get(user) ?? nobody })
+      users.apply(user, { type: 'census', broker, alive: answers(user) })
     await Promise.all(known.map(apply))
   }
 

@@ -49,13 +49,12 @@ export function createDeadlines(options: DeadlinesOptions): Deadlines {
     if (running || closed) return
     running = true
     run()
+      .finally(() => (running = false))
+      .then(rearm)
       .catch((error: unknown) => {
         onError(error)
         arm(clock.now() + RETRY_MS)
       })
-      .finally(() => (running = false))
-      .then(rearm)
-      .catch(onError)
   }
 
   async function run(): Promise<void> {

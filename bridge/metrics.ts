@@ -22,6 +22,7 @@ export function createMetrics(): Metrics {
       if (effect.type === 'transition') counts[effect.to]++
       else if (effect.type === 'stale') counts.stale++
       else if (effect.type === 'refused') counts.refused++
+      else if (effect.type === 'member' && effect.joined) counts.joins++
       else if (effect.type === 'leave') counts.leaves++
     },
     values() {

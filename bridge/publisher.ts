@@ -12,13 +12,11 @@ export interface Publisher {
    * @param shown the state that was published last; absent: unknown, so everything is published
    */
   publishUser(state: UserState, shown?: UserState): Promise<boolean>
-  /** Clears every topic of a user. */
-  clearUser(user: string): Promise<boolean>
+  /** Clears every topic of a user; a user that was never shown has none but the journal's. */
+  clearUser(state: UserState): Promise<boolean>
   publishRoom(flush: RoomFlush): Promise<boolean>
   /** Clears every topic of an empty room. */
   clearRoom(room: string): Promise<boolean>
-  /** Clears one member's topic. */
-  clearMember(room: string, user: string): Promise<boolean>
   /** Keeps a user's state, as it is at this time, on the broker for the bridge's next life. */
   writeJournal(state: UserState, at: number): Promise<boolean>
   /** Publishes whether presence is fresh. */
@@ -61,9 +59,10 @@ export function createPublisher({ link, topics, logger, journal }: PublisherOpti
       if (shown && shown.version > 0 && plainStatus(shown) === status) return user
       return all([user, publish(topics.userStatus(state.user), status)])
     },
-    async clearUser(user) {
-      const states = journal ? [publish(topics.bridgeState(user), '')] : []
-      return all([publish(topics.user(user), ''), publish(topics.userStatus(user), ''), ...states])
+    async clearUser({ user, version }) {
+      const shown = version > 0 ? [topics.user(user), topics.userStatus(user)] : []
+      const kept = journal ? [topics.bridgeState(user)] : []
+      return all([...shown, ...kept].map((topic) => publish(topic, '')))
     },
     async publishRoom(flush) {
       return all([...publishMembers(flush), ...publishWhole(flush)])
@@ -71,7 +70,6 @@ export function createPublisher({ link, topics, logger, journal }: PublisherOpti
     async clearRoom(room) {
       return all([publish(topics.room(room), ''), publish(topics.roomCount(room), '')])
     },
-    clearMember: (room, user) => publish(topics.member(room, user), ''),
     writeJournal: (state, at) =>
       publish(topics.bridgeState(state.user), JSON.stringify({ at, state })),
     publishStatus: (status) => publish(topics.bridgeStatus, status),
@@ -84,20 +82,22 @@ export function createPublisher({ link, topics, logger, journal }: PublisherOpti
     joined,
     updated,
     left,
+    strays,
   }: RoomFlush): Promise<boolean>[] {
     const present = whole && members ? members : [...joined, ...updated]
     return [
       ...present.map((member) => publish(topics.member(room, member.user), JSON.stringify(member))),
       ...left.map(({ user }) => publish(topics.member(room, user), '')),
+      ...strays.map((user) => publish(topics.member(room, user), '')),
     ]
   }
 
   function publishWhole(flush: RoomFlush): Promise<boolean>[] {
-    const { room, version, previous, size, members, whole } = flush
-    const lists = members
+    const { room, version, previous, size, complete, members, whole } = flush
+    const lists = complete
       ? { joined: flush.joined, updated: flush.updated, left: flush.left }
       : { joined: [], updated: [], left: [], complete: false }
-    const content = members ? { members } : { complete: false }
+    const content = complete ? { members } : { complete: false }
     const resized = whole || flush.joined.length !== flush.left.length
     return [
       // The snapshot goes before its diff: whoever reads the one never lacks the other.

@@ -10,34 +10,26 @@ import {
 import type { MembersByRoom, Remains } from './remains.ts'
 import type { RoomSave, Store } from './store/store.ts'
 
-/** What the bridge has to see to after a restoration. */
-export interface Restored {
-  /** Brokers of ours that are known by their connections: they have to be heard, or are lost. */
-  readonly brokers: ReadonlySet<string>
-  /** Member topics that no snapshot knows. */
-  readonly strayMembers: readonly { readonly room: string; readonly user: string }[]
-}
-
 /**
  * Fills an empty store with what an earlier life left: rooms as readers were last shown them, then
  * every user. What differs from what is retained is left dirty, to be published.
+ *
+ * @returns brokers of ours that are known by their connections: they have to be heard, or are lost
  */
 export async function restoreStore(
   store: Store,
   remains: Remains,
   now: number,
   policy: Policy,
-): Promise<Restored> {
+): Promise<ReadonlySet<string>> {
   const shown = collectShown(remains)
-  const strayMembers: { room: string; user: string }[] = []
   for (const [room, members] of shown) {
     await store.restoreRoom(room, remains.rooms.get(room)?.version ?? 0, [...members.values()])
     const strays = [...(remains.members.get(room)?.keys() ?? [])].filter((u) => !members.has(u))
-    strayMembers.push(...strays.map((user) => ({ room, user })))
     const topics = remains.members.get(room)?.size ?? 0
     const sound = topics === members.size && remains.rooms.get(room)?.size === members.size
     // A flush was cut short: what readers have is unknown.
-    if (strays.length > 0 || !sound) await store.doubtRoom(room)
+    if (strays.length > 0 || !sound) await store.doubtRoom(room, strays)
   }
 
   const roomsOf = invert(shown)
@@ -45,7 +37,8 @@ export async function restoreStore(
   for (const [user, { at, state }] of remains.journal) {
     // While the bridge was away nobody could be heard: what was left of a grace is left of it now.
     const [shifted] = step(state, { type: 'shift', byMs: Math.max(0, now - at) }, now, policy)
-    const dirty = remains.users.get(user)?.version !== state.version
+    // Of some users nothing is known but ended connections; they were never shown.
+    const dirty = state.version > 0 && remains.users.get(user)?.version !== state.version
     await save(store, shifted, dirty, roomsOf.get(user) ?? new Map())
     for (const { broker } of state.connections) if (broker !== null) brokers.add(broker)
   }
@@ -58,7 +51,7 @@ export async function restoreStore(
     const [state] = step(createUserState(user), input, now, policy)
     await save(store, state, false, rooms)
   }
-  return { brokers, strayMembers }
+  return brokers
 }
 
 /** What readers were last shown: the snapshot's members, or above the announce limit the member topics'. */

@@ -20,7 +20,7 @@ export interface Roster {
   tick(): void
   /** The observer was deaf: nobody was silent meanwhile. */
   shift(ms: number): void
-  /** The link was down: every broker gets its full time again. */
+  /** The link was down: every broker, and who has to answer, gets the full time again. */
   restart(): void
   readonly brokers: number
 }
@@ -34,8 +34,11 @@ export interface RosterOptions {
   readonly onCensus: (broker: string | null, answers: Answers) => void
 }
 
-/** The keys of the connections that answered a roll call, by user. */
-export type Answers = ReadonlyMap<string, ReadonlySet<string>>
+/**
+ * The keys of a user's connections that have answered a roll call. The set goes on growing with what
+ * is announced: a connection that is new while a census is taken is not lost.
+ */
+export type Answers = (user: string) => ReadonlySet<string>
 
 /** When a roll call that nobody answers is given up, and a lost broker forgotten, in milliseconds. */
 const FORGET_AFTER_MS = 60_000
@@ -49,7 +52,6 @@ interface Known {
 interface Call {
   readonly id: string
   readonly answers: Map<string | null, Map<string, Set<string>>>
-  readonly concluded: Set<string | null>
   foreignUntil: number | undefined
   forgetAt: number
 }
@@ -60,31 +62,25 @@ export function createRoster({ clock, onUnknown, onCensus }: RosterOptions): Ros
   let call: Call | undefined
 
   /** Ends the call for one broker: what it has not announced by now is lost. */
-  function conclude(current: Call, broker: string | null): void {
-    const answers = current.answers.get(broker) ?? new Map()
-    current.answers.delete(broker)
-    current.concluded.add(broker)
-    onCensus(broker, answers)
+  function conclude({ answers }: Call, broker: string | null): void {
+    onCensus(broker, (user) => keysOf(answers, broker, user))
   }
 
   return {
     callRoll(id, expectForeign) {
-      // A call that replaces one must still wait for whom that one was waiting.
-      const foreign = expectForeign || call?.foreignUntil !== undefined
+      // A call that replaces one must still wait for whom that one was waiting; what a plain device
+      // retained was delivered once and counts still.
+      const isPending = call?.foreignUntil !== undefined
+      const answered = isPending ? call?.answers.get(null) : undefined
       call = {
         id,
-        answers: new Map(),
-        concluded: new Set(foreign ? [] : [null]),
-        foreignUntil: foreign ? clock.now() + ANSWER_WITHIN_MS : undefined,
+        answers: new Map(answered && [[null, answered]]),
+        foreignUntil: expectForeign || isPending ? clock.now() + ANSWER_WITHIN_MS : undefined,
         forgetAt: clock.now() + FORGET_AFTER_MS,
       }
     },
     announced(broker, user, connectionKey) {
-      if (!call || call.concluded.has(broker)) return
-      const users = nested(call.answers, broker)
-      const keys = users.get(user)
-      if (keys) keys.add(connectionKey)
-      else users.set(user, new Set([connectionKey]))
+      if (call) keysOf(call.answers, broker, user).add(connectionKey)
     },
     heartbeat({ broker, status, rollcall }) {
       const known = brokers.get(broker)
@@ -101,7 +97,7 @@ export function createRoster({ clock, onUnknown, onCensus }: RosterOptions): Ros
       for (const [broker, known] of brokers) {
         if (known.status === 'lost' || now - known.heardAt <= LOST_AFTER_MS) continue
         known.status = 'lost'
-        onCensus(broker, new Map())
+        onCensus(broker, () => new Set())
       }
       if (call?.foreignUntil !== undefined && now >= call.foreignUntil) {
         call.foreignUntil = undefined
@@ -117,7 +113,10 @@ export function createRoster({ clock, onUnknown, onCensus }: RosterOptions): Ros
       if (call.foreignUntil !== undefined) call.foreignUntil += ms
     },
     restart() {
-      for (const known of brokers.values()) known.heardAt = clock.now()
+      const now = clock.now()
+      for (const known of brokers.values()) known.heardAt = now
+      if (call?.foreignUntil !== undefined) call.foreignUntil = now + ANSWER_WITHIN_MS
+      if (call) call.forgetAt = now + FORGET_AFTER_MS
     },
     get brokers() {
       return [...brokers.values()].filter(({ status }) => status === 'up').length
@@ -125,10 +124,12 @@ export function createRoster({ clock, onUnknown, onCensus }: RosterOptions): Ros
   }
 }
 
-function nested<K, V>(maps: Map<K, Map<string, V>>, key: K): Map<string, V> {
-  let map = maps.get(key)
-  if (!map) maps.set(key, (map = new Map()))
-  return map
+function keysOf(answers: Call['answers'], broker: string | null, user: string): Set<string> {
+  let users = answers.get(broker)
+  if (!users) answers.set(broker, (users = new Map<string, Set<string>>()))
+  let keys = users.get(user)
+  if (!keys) users.set(user, (keys = new Set()))
+  return keys
 }
 
 function forgetLost(brokers: Map<string, Known>, now: number): void {

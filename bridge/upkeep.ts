@@ -46,11 +46,17 @@ export function createUpkeep(options: UpkeepOptions): Upkeep {
   }
 
   async function clearEmptyRooms(): Promise<void> {
-    for (;;) {
+    while (canHear()) {
       const taken = await store.takeEmptyRooms(clock.now() - retainedOfflineMs, SLICE)
-      for (const room of taken) await publisher.clearRoom(room)
+      // All at once: a room that somebody joins from here on is published after it was cleared.
+      await Promise.all(taken.map(clearRoom))
       if (taken.length < SLICE) return
     }
+  }
+
+  async function clearRoom(room: string): Promise<void> {
+    // What could not be cleared is an empty room again.
+    if (!(await publisher.clearRoom(room))) await store.restoreRoom(room, 0, [])
   }
 
   return {

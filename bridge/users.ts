@@ -15,7 +15,7 @@ import type { RoomSave, Store } from './store/store.ts'
 export interface Users {
   /** Resolves when the outcome is stored and on its way to the readers. */
   apply(user: string, input: Input): Promise<readonly Effect[]>
-  /** Publishes a user's topics again as they are stored, for those that were never confirmed. */
+  /** Publishes a user's topics again as they are stored, for those that were never confirmed; resolves before they are. */
   publish(user: string): Promise<void>
 }
 
@@ -36,6 +36,9 @@ export interface UsersOptions {
   readonly onError: (error: unknown) => void
 }
 
+/** How soon an offline user is forgotten again when its topics could not be cleared, in milliseconds. */
+const RETRY_MS = 60_000
+
 /** How often a step is tried again when other bridges are faster, before it is given up as broken. */
 const MAX_ATTEMPTS = 100
 
@@ -43,16 +46,18 @@ const MAX_ATTEMPTS = 100
 export function createUsers(options: UsersOptions): Users {
   const { store, publisher, clock, policy, journal, onError } = options
   const tails = new Map<string, Promise<unknown>>()
+  /** Users of whom something was not published: what readers have of them is unknown. */
+  const unsure = new Set<string>()
 
   /** Runs after everything that was asked for this user before, whether that went well or not. */
   function inTurn<T>(user: string, run: () => Promise<T>): Promise<T> {
     const before = tails.get(user)
     const result = before ? before.then(run, run) : run()
     tails.set(user, result)
-    const clear = (): void => {
+    const end = (): void => {
       if (tails.get(user) === result) tails.delete(user)
     }
-    result.then(clear, clear)
+    result.then(end, end)
     return result
   }
 
@@ -63,7 +68,7 @@ export function createUsers(options: UsersOptions): Users {
       const [after, effects] = step(before, input, clock.now(), policy)
       if (effects.some(({ type }) => type === 'forget')) {
         if (stored && !(await store.removeUser(user, stored.revision))) continue
-        await publisher.clearUser(user)
+        clear(before).catch(onError)
         return effects
       }
       if (after === before) return effects
@@ -100,8 +105,28 @@ export function createUsers(options: UsersOptions): Users {
     }
   }
 
-  async function confirm(state: UserState, revision: number, shown?: UserState): Promise<void> {
-    if (await publisher.publishUser(state, shown)) await store.clearUser(state.user, revision)
+  // Nobody's turn lasts until a broker acknowledges: over a socket the acknowledgement may have to
+  // wait for a message that is waiting for its turn.
+
+  async function confirm(state: UserState, revision: number, before?: UserState): Promise<void> {
+    const { user } = state
+    const shown = unsure.has(user) ? undefined : before
+    if (await publisher.publishUser(state, shown)) {
+      if (!shown) unsure.delete(user)
+      await store.clearUser(user, revision)
+    } else {
+      unsure.add(user)
+    }
+  }
+
+  async function clear(state: UserState): Promise<void> {
+    const { user } = state
+    if (await publisher.clearUser(state)) return
+    const deadline = clock.now() + RETRY_MS
+    await inTurn(user, () =>
+      store.saveUser({ state, expected: 0, deadline, dirty: false, rooms: [] }),
+    )
+    options.onDeadline(deadline)
   }
 
   return {
@@ -114,8 +139,8 @@ export function createUsers(options: UsersOptions): Users {
       inTurn(user, async () => {
         const stored = await store.loadUser(user)
         if (!stored) return
-        if (journal) await publisher.writeJournal(stored.state, clock.now())
-        await confirm(stored.state, stored.revision)
+        if (journal) publisher.writeJournal(stored.state, clock.now()).catch(onError)
+        confirm(stored.state, stored.revision).catch(onError)
       }),
   }
 }

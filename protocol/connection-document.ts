@@ -31,6 +31,11 @@ export interface ConnectionDocument {
   readonly grace?: GraceOverrides
   /** How late a keepalive may be while the socket answers pings, in milliseconds. */
   readonly tolerance?: number
+  /**
+   * A secret between the client and its own broker, never passed on: who posts it to the server's
+   * `/unload` says that the page of this connection is unloading.
+   */
+  readonly unloadKey?: string
   /** Set by one of our brokers: its id. What carries it was checked by that broker. */
   readonly broker?: string
   /** Set by one of our brokers: the network connection is over, so its id never comes back. */
@@ -80,12 +85,15 @@ export function parseConnectionDocument(
   return readFields(json.value, limits)
 }
 
+/** The shortest unload key. */
+const MIN_UNLOAD_KEY = 16
+
 type Fields = { readonly [key: string]: Json }
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
 function readFields(fields: Fields, limits: DocumentLimits): Result<ConnectionDocument> {
-  const { status, connection, seq, rooms, reason, grace, tolerance, broker, ended, lastSeen } =
-    fields
+  const { status, connection, seq, rooms, reason, grace, tolerance } = fields
+  const { unloadKey, broker, ended, lastSeen } = fields
   if (!isStatus(status)) {
     return failure(`expected status online, away or offline, got ${show(status)}`)
   }
@@ -117,6 +125,13 @@ function readFields(fields: Fields, limits: DocumentLimits): Result<ConnectionDo
     const parsed = parseDuration(tolerance)
     if (!parsed.ok) return wrong('tolerance', 'a duration such as 0 or 30s', tolerance)
     document.tolerance = parsed.value
+  }
+  if (unloadKey !== undefined) {
+    // What could be guessed is no secret.
+    if (!isId(unloadKey) || unloadKey.length < MIN_UNLOAD_KEY) {
+      return failure(`unloadKey: expected ${MIN_UNLOAD_KEY} to 256 characters, got something else`)
+    }
+    document.unloadKey = unloadKey
   }
   if (broker !== undefined) {
     if (!isId(broker)) return wrong('broker', 'an id of 1 to 256 characters', broker)

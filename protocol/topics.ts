@@ -4,9 +4,10 @@ import { failure, show, success, type Result } from './result.ts'
 export const MAX_ID_LENGTH = 256
 
 // `%` and what has a meaning in topics and filters, control characters, and the code points that
-// MQTT lets a server refuse [MQTT-1.5.3-1, MQTT-1.5.4]. Everything else stays readable.
+// MQTT lets a server refuse [MQTT-1.5.3-1, MQTT-1.5.4], which Mosquitto does by disconnecting.
+// Everything else stays readable.
 // oxlint-disable-next-line no-control-regex
-const RESERVED = /[%/+#\u0000-\u001f\u007f-\u009f\ufdd0-\ufdef\ufffe\uffff]/g
+const RESERVED = /[%/+#\u0000-\u001f\u007f-\u009f\p{Noncharacter_Code_Point}]/gu
 const LONE_SURROGATE = /\p{Surrogate}/u
 
 /** Whether a string can be a user, a client id or a room: 1 to 256 code units, well-formed Unicode. */

@@ -11,13 +11,18 @@ import type {
 /** Ended ids that are remembered for one user. A late will comes seconds late, not hundreds of connections. */
 const MAX_ENDED = 32
 
+/** When the client was last heard: our brokers tell; everybody else speaks now. */
+export function heardAt({ broker, lastSeen }: ConnectionDocument, now: number): number {
+  return broker === undefined || lastSeen === undefined ? now : Math.min(lastSeen, now)
+}
+
 /** A connection as its first document makes it. */
 export function openConnection(
   id: string,
   client: string,
   document: ConnectionDocument,
   order: number,
-  now: number,
+  heard: number,
 ): UpConnection {
   const blank: UpConnection = {
     status: 'up',
@@ -30,9 +35,9 @@ export function openConnection(
     dataOrder: -1,
     seq: -1,
     grace: null,
-    lastSeen: now,
+    lastSeen: heard,
   }
-  return updateConnection(blank, document, order, now)
+  return updateConnection(blank, document, order, heard)
 }
 
 /** A connection after a further document: up again, whatever it was. */
@@ -40,7 +45,7 @@ export function updateConnection(
   connection: ConnectionState,
   document: ConnectionDocument,
   order: number,
-  now: number,
+  heard: number,
 ): UpConnection {
   const { data } = document
   // What is said again keeps its place: a roll call must not turn an older connection's data into the newest.
@@ -58,7 +63,7 @@ export function updateConnection(
     dataOrder: isNews ? order : connection.dataOrder,
     seq: document.seq ?? connection.seq,
     grace: document.grace ?? connection.grace,
-    lastSeen: now,
+    lastSeen: heard,
   }
 }
 
@@ -114,6 +119,11 @@ export function shiftConnection(connection: ConnectionState, byMs: number): Conn
       entry.deadline === null ? entry : { ...entry, deadline: entry.deadline + byMs },
     ),
   }
+}
+
+/** When a connection in grace holds nothing any more: neither the user nor any room. */
+export function heldUntil({ deadline, rooms }: GraceConnection): number {
+  return rooms.reduce((latest, entry) => Math.max(latest, entry.deadline ?? latest), deadline)
 }
 
 /** Drops the rooms whose time is up; null when nothing holds the connection any more. */

@@ -40,7 +40,12 @@ export type Effect =
   /** The user's document changed: publish it. */
   | { readonly type: 'user' }
   /** The user joined the room, or what the room sees of it changed. */
-  | { readonly type: 'member'; readonly room: string; readonly member: Member }
+  | {
+      readonly type: 'member'
+      readonly room: string
+      readonly member: Member
+      readonly joined: boolean
+    }
   /** The user left the room. */
   | { readonly type: 'leave'; readonly room: string; readonly leave: Leave }
   /** The user came online, or went offline, after this long in the other state. */

@@ -1,9 +1,9 @@
 import { formatTime, jsonEqual, type Cause } from '../../protocol/index.ts'
-import { expireConnection } from './connections.ts'
+import { expireConnection, heldUntil } from './connections.ts'
 import type { Effect } from './input.ts'
 import type { Policy } from './policy.ts'
-import type { ConnectionState, Membership, UserState } from './state.ts'
-import { sameUserView, viewMember, viewRoomData, viewStatus } from './view.ts'
+import type { ConnectionState, GraceConnection, Membership, UserState } from './state.ts'
+import { sameUserView, viewMember, viewRooms, viewStatus } from './view.ts'
 
 /** How long a user that was never shown is remembered for the sake of late messages, in milliseconds. */
 const STRANGER_MS = 60_000
@@ -29,8 +29,11 @@ export function settle(
     ...after,
     memberships: joinMemberships(after, now),
     since: wasOnline === isOnline ? before.since : now,
-    reason: isOnline ? null : wasOnline ? causeOfEnd(ended.connections) : before.reason,
-    lastSeen: isOnline ? after.lastSeen : lastHeard(ended.connections, before.lastSeen),
+    reason: isOnline
+      ? null
+      : wasOnline
+        ? causeOfEnd(holdsOfUser(ended.connections))
+        : before.reason,
     shownConnections: shownConnections(before, after),
     forgetAt: isOnline ? null : wasOnline ? now + policy.retainedOfflineMs : before.forgetAt,
   }
@@ -79,16 +82,15 @@ function expire(state: UserState, now: number): UserState {
 
 /** The rooms of all connections; a room that the user was in already keeps its time of joining. */
 function joinMemberships(state: UserState, now: number): readonly Membership[] {
-  const memberships: Membership[] = []
-  const seen = new Set<string>()
+  const before = new Map(state.memberships.map((membership) => [membership.room, membership]))
+  const memberships = new Map<string, Membership>()
   for (const connection of state.connections) {
     for (const { room } of connection.rooms) {
-      if (seen.has(room)) continue
-      seen.add(room)
-      memberships.push(state.memberships.find((m) => m.room === room) ?? { room, since: now })
+      if (memberships.has(room)) continue
+      memberships.set(room, before.get(room) ?? { room, since: now })
     }
   }
-  return memberships
+  return [...memberships.values()]
 }
 
 /**
@@ -103,49 +105,78 @@ function shownConnections(before: UserState, after: UserState): number {
 
 function memberEffects(before: UserState, next: UserState): readonly Effect[] {
   const statusChanged = viewStatus(before) !== viewStatus(next)
+  const roomsBefore = viewRooms(before)
+  const roomsNext = viewRooms(next)
+  const known = new Set(before.memberships)
   const effects: Effect[] = []
   for (const membership of next.memberships) {
     const { room } = membership
+    const joined = !known.has(membership)
     const same =
-      before.memberships.includes(membership) &&
-      !statusChanged &&
-      jsonEqual(viewRoomData(before, room), viewRoomData(next, room))
-    if (!same) effects.push({ type: 'member', room, member: viewMember(next, membership) })
+      !joined && !statusChanged && jsonEqual(roomsBefore.get(room)?.data, roomsNext.get(room)?.data)
+    if (same) continue
+    effects.push({ type: 'member', room, member: viewMember(next, membership, roomsNext), joined })
   }
   return effects
 }
 
 function leaveEffects(before: UserState, ended: UserState, next: UserState): readonly Effect[] {
-  const effects: Effect[] = []
-  for (const { room, since } of before.memberships) {
-    if (next.memberships.some((m) => m.room === room)) continue
-    const holders = ended.connections.filter((c) => c.rooms.some((entry) => entry.room === room))
-    effects.push({
-      type: 'leave',
-      room,
-      leave: {
-        user: next.user,
-        reason: causeOfEnd(holders),
-        since: formatTime(since),
-        lastSeen: formatTime(lastHeard(holders, next.lastSeen)),
-      },
-    })
+  const stays = new Set(next.memberships.map(({ room }) => room))
+  const left = before.memberships.filter(({ room }) => !stays.has(room))
+  if (left.length === 0) return []
+  const holds = holdsByRoom(ended.connections)
+  return left.map(({ room, since }) => ({
+    type: 'leave',
+    room,
+    leave: {
+      user: next.user,
+      reason: causeOfEnd(holds.get(room) ?? []),
+      since: formatTime(since),
+      lastSeen: formatTime(lastHeard(holds.get(room) ?? [], next.lastSeen)),
+    },
+  }))
+}
+
+/** A connection in grace, and until when it holds something. */
+interface Hold {
+  readonly connection: GraceConnection
+  readonly until: number
+}
+
+function holdsByRoom(connections: readonly ConnectionState[]): ReadonlyMap<string, Hold[]> {
+  const holds = new Map<string, Hold[]>()
+  for (const connection of connections) {
+    if (connection.status === 'up') continue
+    for (const { room, deadline } of connection.rooms) {
+      const hold = { connection, until: deadline ?? connection.deadline }
+      const others = holds.get(room)
+      if (others) others.push(hold)
+      else holds.set(room, [hold])
+    }
   }
-  return effects
+  return holds
+}
+
+function holdsOfUser(connections: readonly ConnectionState[]): readonly Hold[] {
+  return connections
+    .filter((connection) => connection.status === 'grace')
+    .map((connection) => ({ connection, until: heldUntil(connection) }))
 }
 
 /** Of connections that end together the one that was held longest says why; none: a document said so. */
-function causeOfEnd(connections: readonly ConnectionState[]): Cause {
+function causeOfEnd(holds: readonly Hold[]): Cause {
   let cause: Cause = 'left'
   let latest = Number.NEGATIVE_INFINITY
-  for (const connection of connections) {
-    if (connection.status === 'up' || connection.deadline < latest) continue
-    latest = connection.deadline
+  for (const { connection, until } of holds) {
+    if (until < latest) continue
+    latest = until
     cause = connection.cause
   }
   return cause
 }
 
-function lastHeard(connections: readonly ConnectionState[], otherwise: number): number {
-  return connections.length === 0 ? otherwise : Math.max(...connections.map((c) => c.lastSeen))
+function lastHeard(holds: readonly Hold[], otherwise: number): number {
+  let latest = Number.NEGATIVE_INFINITY
+  for (const { connection } of holds) latest = Math.max(latest, connection.lastSeen)
+  return holds.length === 0 ? otherwise : latest
 }

@@ -103,7 +103,8 @@ export function nextDeadline(state: UserState): number | null {
   let next = state.forgetAt
   for (const connection of state.connections) {
     if (connection.status === 'up') continue
-    next = earlier(next, connection.deadline)
+    // Rooms that are held longer hold the connection too: until then its own deadline is nothing to look at.
+    if (connection.rooms.length === 0) next = earlier(next, connection.deadline)
     for (const { deadline } of connection.rooms) next = earlier(next, deadline)
   }
   return next

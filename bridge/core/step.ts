@@ -3,6 +3,7 @@ import {
   endConnection,
   hasAnswered,
   hasEnded,
+  heardAt,
   openConnection,
   rememberEnded,
   shiftConnection,
@@ -13,6 +14,9 @@ import type { Effect, Input } from './input.ts'
 import type { Policy } from './policy.ts'
 import { restore } from './restore.ts'
 import type { ConnectionState, UserState } from './state.ts'
+
+/** Connections in grace take no place from others, so that a refresh at the limit is silent; up to here. */
+const MAX_IN_GRACE = 100
 
 /**
  * The one transition function: what becomes of a user, and what there is to do about it.
@@ -36,10 +40,7 @@ export function step(
     case 'census':
       return handleCensus(state, input.broker, input.alive, now, policy)
     case 'shift':
-      return [
-        { ...state, connections: state.connections.map((c) => shiftConnection(c, input.byMs)) },
-        [],
-      ]
+      return [shift(state, input.byMs), []]
     case 'restore':
       return [restore(state, input.shown, input.rooms, now, policy), []]
   }
@@ -52,21 +53,22 @@ function handlePresent(
   now: number,
   policy: Policy,
 ): readonly [UserState, readonly Effect[]] {
-  const id = document.connection ?? currentOf(state, client)?.id ?? ''
+  const id = document.connection ?? idOfUnnamed(state, client)
   if (hasEnded(state.ended, client, id)) return [state, [{ type: 'stale', why: 'ended' }]]
   const existing = find(state, client, id)
   if (existing && isOutdated(existing, document))
     return [state, [{ type: 'stale', why: 'sequence' }]]
-  if (!existing && state.connections.length >= policy.maxConnectionsPerUser) {
-    return [state, [{ type: 'refused', connections: state.connections.length }]]
+  const others = state.connections.filter((c) => c.client !== client)
+  if (!existing && isFull(others, policy.maxConnectionsPerUser)) {
+    return [state, [{ type: 'refused', connections: others.length }]]
   }
 
   const order = state.order + 1
+  const heard = heardAt(document, now)
   const current = existing
-    ? updateConnection(existing, document, order, now)
-    : openConnection(id, client, document, order, now)
+    ? updateConnection(existing, document, order, heard)
+    : openConnection(id, client, document, order, heard)
   const older = state.connections.filter((c) => c.client === client && c.id !== id)
-  const others = state.connections.filter((c) => c.client !== client)
   // A client that comes back is one client, however many of its connections are still around.
   // Once it names its rooms that is the whole truth about it; until then the rooms of the
   // connection it replaces are held by their grace, so that a takeover is silent.
@@ -78,7 +80,7 @@ function handlePresent(
     order,
     connections: [...others, ...kept, current],
     ended: rememberEnded(state.ended, older),
-    lastSeen: now,
+    lastSeen: Math.max(state.lastSeen, heard),
   }
   return settle(state, next, now, policy)
 }
@@ -91,31 +93,31 @@ function handleOffline(
   policy: Policy,
 ): readonly [UserState, readonly Effect[]] {
   const cause = causeOf(document)
-  const id = document.connection ?? currentOf(state, client)?.id
-  const target = id === undefined ? undefined : find(state, client, id)
+  const target = currentOf(state, client)
+  const id = document.connection ?? target?.id
   const over = isOver(document, cause) && id !== undefined ? [{ client, id }] : []
   const ended = rememberEnded(state.ended, over)
-  if (!target) {
+  if (!target || target.id !== id) {
+    // Late news of a connection that is over, or that its client has replaced by another.
     const why = id !== undefined && hasEnded(state.ended, client, id) ? 'ended' : 'unknown'
-    const [next] = settle(state, ended === state.ended ? state : { ...state, ended }, now, policy)
-    return [next, [{ type: 'stale', why }]]
+    const remembered = ended === state.ended ? state : { ...state, ended }
+    const [next, effects] = settle(state, remembered, now, policy)
+    return [next, [...effects, { type: 'stale', why }]]
   }
   if (isOutdated(target, document)) return [state, [{ type: 'stale', why: 'sequence' }]]
 
-  const lastSeen = document.lastSeen ?? now
-  const connections = state.connections.map((connection): ConnectionState => {
-    if (connection === target) {
-      const spoken = {
-        ...connection,
-        seq: document.seq ?? connection.seq,
-        grace: document.grace ?? connection.grace,
-      }
-      return endConnection(spoken, cause, now, policy, lastSeen)
-    }
-    // A client that leaves takes the connections that it had before with it.
-    const leaves = cause === 'left' && connection.client === client
-    return leaves ? endConnection(connection, cause, now, policy, lastSeen) : connection
-  })
+  const lastSeen = heardAt(document, now)
+  const spoken = {
+    ...target,
+    seq: document.seq ?? target.seq,
+    grace: document.grace ?? target.grace,
+  }
+  // What is still held of connections that this one replaced is not held longer than this one.
+  const connections = state.connections.map((c) =>
+    c.client === client
+      ? endConnection(c === target ? spoken : c, cause, now, policy, lastSeen)
+      : c,
+  )
   const next = { ...state, connections, ended, lastSeen: Math.max(state.lastSeen, lastSeen) }
   return settle(state, next, now, policy)
 }
@@ -135,6 +137,25 @@ function handleCensus(
     isLost(c) ? endConnection(c, 'broker', now, policy, c.lastSeen) : c,
   )
   return settle(state, { ...state, connections }, now, policy)
+}
+
+function shift(state: UserState, byMs: number): UserState {
+  if (state.connections.every(({ status }) => status === 'up')) return state
+  return { ...state, connections: state.connections.map((c) => shiftConnection(c, byMs)) }
+}
+
+function isFull(others: readonly ConnectionState[], max: number): boolean {
+  if (others.length < max) return false
+  return (
+    others.length >= max + MAX_IN_GRACE ||
+    others.filter(({ status }) => status === 'up').length >= max
+  )
+}
+
+/** A document that names no connection speaks for the client's current one, or makes one if that is over. */
+function idOfUnnamed(state: UserState, client: string): string {
+  const current = currentOf(state, client)
+  return current && !hasEnded(state.ended, client, current.id) ? current.id : ''
 }
 
 /** The connection of a client that was announced last. */

@@ -6,7 +6,7 @@ import {
   type Status,
   type UserDocument,
 } from '../../protocol/index.ts'
-import type { Membership, UserState } from './state.ts'
+import type { Membership, RoomEntry, UserState } from './state.ts'
 
 /** The status that others see: `away` only when every connection, those in grace included, is away. */
 export function viewStatus(state: UserState): Status {
@@ -42,28 +42,29 @@ export function viewUser(state: UserState): UserDocument {
 }
 
 /** What is published of the user in one of its rooms. */
-export function viewMember(state: UserState, membership: Membership): Member {
+export function viewMember(
+  state: UserState,
+  { room, since }: Membership,
+  rooms: ReadonlyMap<string, RoomEntry> = viewRooms(state),
+): Member {
   return {
     user: state.user,
     status: viewStatus(state) === 'away' ? 'away' : 'online',
-    since: formatTime(membership.since),
-    data: viewRoomData(state, membership.room),
+    since: formatTime(since),
+    data: rooms.get(room)?.data ?? null,
   }
 }
 
-/** The user's data in one room: the newest that a connection gave, among those that still count. */
-export function viewRoomData(state: UserState, room: string): Json {
-  let newest: Json = null
-  let newestOrder = -1
+/** The entry of each room that others see: the newest that a connection gave, among those that still count. */
+export function viewRooms(state: UserState): ReadonlyMap<string, RoomEntry> {
+  const rooms = new Map<string, RoomEntry>()
   for (const connection of state.connections) {
     for (const entry of connection.rooms) {
-      if (entry.room === room && entry.order > newestOrder) {
-        newest = entry.data
-        newestOrder = entry.order
-      }
+      const newest = rooms.get(entry.room)
+      if (!newest || entry.order > newest.order) rooms.set(entry.room, entry)
     }
   }
-  return newest
+  return rooms
 }
 
 /** Whether others see the same of two states of one user, times and versions aside. */

@@ -24,6 +24,9 @@ export interface RoomFlusherOptions {
   readonly onError: (error: unknown) => void
 }
 
+/** How soon a failed flush is repeated, in milliseconds. */
+const RETRY_MS = 1000
+
 /** A room that is resting, or waiting for its next flush. */
 interface Schedule {
   cancel: Cancel
@@ -42,17 +45,21 @@ export function createRoomFlusher(options: RoomFlusherOptions): RoomFlusher {
     if (closed) return
     const schedule = schedules.get(room)
     if (schedule?.waiting) return
-    const wait = schedule ? Math.max(0, schedule.restsUntil - clock.now()) : 0
-    schedule?.cancel()
-    schedules.set(room, {
-      cancel: clock.after(wait, () => run(room)),
-      restsUntil: 0,
-      waiting: true,
-    })
+    waitFor(room, schedule ? Math.max(0, schedule.restsUntil - clock.now()) : 0)
+  }
+
+  function waitFor(room: string, ms: number): void {
+    if (closed) return
+    schedules.get(room)?.cancel()
+    const cancel = clock.after(ms, () => run(room))
+    schedules.set(room, { cancel, restsUntil: 0, waiting: true })
   }
 
   function run(room: string): void {
-    flush(room).catch(onError)
+    flush(room).catch((error: unknown) => {
+      onError(error)
+      waitFor(room, RETRY_MS)
+    })
   }
 
   async function flush(room: string): Promise<void> {

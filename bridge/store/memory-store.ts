@@ -1,4 +1,6 @@
 import type { Member } from '../../protocol/index.ts'
+import { ActivityRing } from '../activity/activity-ring.ts'
+import type { ActivityLog } from '../activity/activity.ts'
 import { DeadlineQueue } from './deadline-queue.ts'
 import { RoomRecord } from './room-record.ts'
 import type { RoomFlush, Store, StoredUser, UserSave } from './store.ts'
@@ -7,6 +9,8 @@ import type { RoomFlush, Store, StoredUser, UserSave } from './store.ts'
 export interface MemoryStoreOptions {
   /** Milliseconds since the epoch; for the time since when a room is empty. */
   readonly now: () => number
+  /** Comings and goings that are remembered. @default 100000 */
+  readonly maxActivity?: number
 }
 
 /** The embedded store: everything in this process, gone with it. */
@@ -20,10 +24,12 @@ class MemoryStore implements Store {
   readonly #deadlines = new DeadlineQueue()
   readonly #dirtyUsers = new Set<string>()
   readonly #dirtyRooms = new Set<string>()
+  readonly #activity: ActivityRing
   readonly #now: () => number
 
-  constructor({ now }: MemoryStoreOptions) {
+  constructor({ now, maxActivity = 100_000 }: MemoryStoreOptions) {
     this.#now = now
+    this.#activity = new ActivityRing(maxActivity)
   }
 
   async loadUser(user: string): Promise<StoredUser | undefined> {
@@ -36,6 +42,7 @@ class MemoryStore implements Store {
     deadline,
     dirty,
     rooms,
+    activity = [],
   }: UserSave): Promise<number | undefined> {
     const { user } = state
     if ((this.#users.get(user)?.revision ?? 0) !== expected) return undefined
@@ -49,6 +56,7 @@ class MemoryStore implements Store {
       record.emptySince = record.size === 0 ? this.#now() : null
       this.#dirtyRooms.add(room)
     }
+    for (const entry of activity) this.#activity.add(entry)
     return revision
   }
 
@@ -88,8 +96,9 @@ class MemoryStore implements Store {
     return [...this.#dirtyUsers]
   }
 
-  async clearUser(user: string, revision: number): Promise<void> {
+  async clearUser(user: string, revision: number): Promise<boolean> {
     if (this.#users.get(user)?.revision === revision) this.#dirtyUsers.delete(user)
+    return true
   }
 
   async dirtyRooms(): Promise<readonly string[]> {
@@ -110,9 +119,11 @@ class MemoryStore implements Store {
     return flush
   }
 
-  async clearRoom(room: string, version: number): Promise<void> {
+  async clearRoom(room: string, version: number): Promise<boolean> {
     const record = this.#rooms.get(room)
+    record?.confirm(version)
     if (!record || (record.version === version && !record.changed)) this.#dirtyRooms.delete(room)
+    return true
   }
 
   async restoreRoom(room: string, version: number, shown: readonly Member[]): Promise<void> {
@@ -121,8 +132,10 @@ class MemoryStore implements Store {
     record.emptySince = record.size === 0 ? this.#now() : null
   }
 
-  async doubtRoom(room: string): Promise<void> {
-    this.#room(room).doubt()
+  async doubtRoom(room: string, strays: readonly string[] = []): Promise<void> {
+    const record = this.#room(room)
+    record.doubt(strays)
+    if (record.size === 0) record.emptySince ??= this.#now()
     this.#dirtyRooms.add(room)
   }
 
@@ -143,6 +156,14 @@ class MemoryStore implements Store {
 
   async roomMembers(room: string): Promise<readonly Member[]> {
     return this.#rooms.get(room)?.members ?? []
+  }
+
+  async userActivity(user: string, since: number): Promise<ActivityLog> {
+    return this.#activity.read(since, (entry) => entry.room === null && entry.user === user)
+  }
+
+  async roomActivity(room: string, since: number): Promise<ActivityLog> {
+    return this.#activity.read(since, (entry) => entry.room === room)
   }
 
   async close(): Promise<void> {}

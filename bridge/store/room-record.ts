@@ -10,6 +10,10 @@ export class RoomRecord {
   #version = 0
   /** Whether readers have to be told the whole room again, changed or not. */
   #unsure = false
+  /** Who left, by the version of the flush that says so, until that was published. */
+  readonly #unconfirmed = new Map<number, readonly string[]>()
+  /** Whose topics may still be there although they are not in the room. */
+  #strays = new Set<string>()
   emptySince: number | null = null
 
   constructor(room: string) {
@@ -48,28 +52,41 @@ export class RoomRecord {
     for (const member of shown) this.#members.set(member.user, member)
   }
 
-  doubt(): void {
+  /** A version was published. */
+  confirm(version: number): void {
+    this.#unconfirmed.delete(version)
+  }
+
+  doubt(strays: readonly string[]): void {
     this.#unsure = true
+    for (const user of [...strays, ...this.#unconfirmed.values()].flat()) this.#strays.add(user)
+    this.#unconfirmed.clear()
   }
 
   flush(now: number, announceLimit: number): RoomFlush | undefined {
-    const changes = [...this.#changes.values()]
-    const lists = listChanges(changes)
+    const lists = listChanges(this.#changes.values())
     const whole = this.#unsure
+    const strays = [...this.#strays].filter((user) => !this.#members.has(user))
     this.#changes = new Map()
     this.#unsure = false
+    this.#strays = new Set()
     if (lists.joined.length + lists.updated.length + lists.left.length === 0 && !whole) {
       return undefined
     }
     const previous = this.#version
     this.#version = Math.max(previous + 1, now)
+    const gone = [...lists.left.map(({ user }) => user), ...strays]
+    if (gone.length > 0) this.#unconfirmed.set(this.#version, gone)
+    const complete = this.size <= announceLimit
     return {
       room: this.room,
       version: this.#version,
       previous,
       size: this.size,
-      members: this.size > announceLimit ? null : this.members,
+      complete,
+      members: complete || whole ? this.members : null,
       whole,
+      strays,
       ...lists,
     }
   }

@@ -1,10 +1,20 @@
 import type { Leave, Member } from '../../protocol/index.ts'
+import type { Activity, ActivityLog } from '../activity/activity.ts'
 import type { UserState } from '../core/index.ts'
 
 /** A user's state and its revision, by which a later writer notices that it was overtaken. */
 export interface StoredUser {
   readonly state: UserState
   readonly revision: number
+  /** The documents that were applied last; only of a store that bridges share. */
+  readonly heard?: HeardLog
+}
+
+/** Documents of one user that were applied, so that another bridge knows them again. */
+export interface HeardLog {
+  /** The number of the first entry; each further one has the next. */
+  readonly first: number
+  readonly entries: readonly { readonly print: string; readonly at: number }[]
 }
 
 /** What one step changes. */
@@ -17,6 +27,9 @@ export interface UserSave {
   /** Whether the user's own topics have to be published. */
   readonly dirty: boolean
   readonly rooms: readonly RoomSave[]
+  /** What is remembered of this step, in the same act. */
+  readonly activity?: readonly Activity[]
+  readonly heard?: HeardLog
 }
 
 /** A user's membership of one room after a step; null with the leave when it is over. */
@@ -30,7 +43,9 @@ export interface RoomFlush {
   readonly version: number
   readonly previous: number
   readonly size: number
-  /** The members, in the order of joining; null above the limit that was given. */
+  /** Whether the room is no larger than the limit that was given, so that readers are told its members. */
+  readonly complete: boolean
+  /** The members, in the order of joining; null when neither readers nor `whole` ask for them. */
   readonly members: readonly Member[] | null
   /** What changed since the last flush, above the limit too. */
   readonly joined: readonly Member[]
@@ -38,6 +53,8 @@ export interface RoomFlush {
   readonly left: readonly Leave[]
   /** Whether it is unknown what was published last, so that everything has to be published again. */
   readonly whole: boolean
+  /** Users who are not in the room but whose topics may still say so. */
+  readonly strays: readonly string[]
 }
 
 /**
@@ -63,28 +80,80 @@ export interface Store {
   /** Every user of whom anything is known. */
   allUsers(): Promise<readonly string[]>
   dirtyUsers(): Promise<readonly string[]>
-  /** Clears the mark if the user is still at this revision. */
-  clearUser(user: string, revision: number): Promise<void>
+  /**
+   * This revision was published: clears the mark if the user is still at it. False when another bridge
+   * has written since, so that it is unknown what readers got last: the user has to be published again.
+   */
+  clearUser(user: string, revision: number): Promise<boolean>
 
   /** Rooms whose topics have to be published. */
   dirtyRooms(): Promise<readonly string[]>
   roomSize(room: string): Promise<number>
   /**
    * Takes what has changed since the last flush and gives it a version: `max(last + 1, now)`.
-   * Undefined when nothing has changed. The room stays dirty until it is cleared.
+   * Undefined when nothing has changed. The room stays dirty until it is cleared. While another bridge
+   * publishes the room this waits.
    */
   flushRoom(room: string, now: number, announceLimit: number): Promise<RoomFlush | undefined>
-  /** Clears the mark if the room is still at this version. */
-  clearRoom(room: string, version: number): Promise<void>
+  /**
+   * This version was published: clears the mark if the room is still at it. False when another bridge
+   * took this one for dead and has published the room since: it has to be doubted.
+   */
+  clearRoom(room: string, version: number): Promise<boolean>
   /** Tells a store that knows nothing of a room what readers were last shown of it. */
   restoreRoom(room: string, version: number, shown: readonly Member[]): Promise<void>
-  /** Marks a room of which it is unknown what was published last: the next flush publishes the whole. */
-  doubtRoom(room: string): Promise<void>
+  /**
+   * Marks a room of which it is unknown what was published last: the next flush publishes the whole,
+   * and clears the topics of those who left in a flush that was never cleared, and of these strays.
+   */
+  doubtRoom(room: string, strays?: readonly string[]): Promise<void>
   /** Rooms that have been empty since before the given time; they are forgotten by this call. */
   takeEmptyRooms(before: number, limit: number): Promise<readonly string[]>
   /** Every room of which anything is known. */
   allRooms(): Promise<readonly string[]>
   /** The members of a room as they are now, in the order of joining. */
   roomMembers(room: string): Promise<readonly Member[]>
+
+  /** What is remembered of a user's coming and going since a time, and a while before. */
+  userActivity(user: string, since: number): Promise<ActivityLog>
+  /** What is remembered of a room's joins and leaves since a time, and a while before. */
+  roomActivity(room: string, since: number): Promise<ActivityLog>
+  /** There when other bridges may work on the same store. */
+  readonly shared?: SharedStore
   close(): Promise<void>
+}
+
+/** What bridges on one store have to tell each other. Every time is the store's own. */
+export interface SharedStore {
+  /**
+   * Says for how long this bridge has heard its broker without a break, or that it does not (null).
+   * Resolves only when the store answers.
+   */
+  beat(heardMs: number | null): Promise<Beat>
+  /** The deadlines were moved, as a beat has asked for. */
+  endPause(): Promise<void>
+  /**
+   * Whether the store has kept all that bridges left in it: it was not started anew, emptied or
+   * replaced. What it lacks is given to one bridge to make good; the others wait.
+   */
+  checkData(): Promise<'whole' | 'lacking' | 'waiting'>
+  /** What the store lacked has been made good. */
+  dataRestored(): Promise<void>
+  /**
+   * Finishes what bridges that died left half done inside the store, and tells what they have not
+   * published.
+   */
+  takeAbandoned(): Promise<{ readonly users: readonly string[]; readonly rooms: readonly string[] }>
+  /** Brokers of ours that users have connections of. */
+  brokers(): Promise<readonly string[]>
+}
+
+/** What a bridge learns of the others. */
+export interface Beat {
+  /** How many other bridges hear. */
+  readonly others: number
+  /** Another bridge is moving the deadlines; until it has done so nobody may act on them. */
+  readonly paused: boolean
+  /** For how long no bridge has heard: this one has to move the deadlines by it. In milliseconds. */
+  readonly deafMs: number
 }

@@ -5,11 +5,5 @@ import type { AedesClient } from '../aedes-internals.ts'
  * from either side [MQTT-3.14.4-1]. What a persistent session misses meanwhile is in the store.
  */
 export function canReceive(client: AedesClient): boolean {
-  return (
-    client.connackSent &&
-    !client.closed &&
-    !client.errored &&
-    client.disconnectReasonCode === null &&
-    client.conn.writable
-  )
+  return client.connackSent && client.disconnectReasonCode === null && client.conn.writable
 }

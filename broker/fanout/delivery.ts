@@ -25,12 +25,6 @@ export function createDelivery(options: DeliveryOptions): (packet: EmittedPacket
   const behindBytes = maxQueuedBytes / 8
   const gatherer = createWriteGatherer()
 
-  /** How much waits for a client, not counting what can leave at once. */
-  function queuedBytes({ conn }: AedesClient): number {
-    if (conn.writableLength > behindBytes) gatherer.flush(conn)
-    return conn.writableLength
-  }
-
   return (packet) => {
     const message = createMessage(packet)
     let isBehind = false
@@ -42,7 +36,7 @@ export function createDelivery(options: DeliveryOptions): (packet: EmittedPacket
         if (isStored) void dropStoredCopy(client, packet)
         return
       }
-      const queued = queuedBytes(client)
+      const queued = client.conn.writableLength
       if (queued > behindBytes) isBehind = true
       if (queued > maxQueuedBytes) {
         onSlowReader(client, queued)

@@ -25,9 +25,6 @@ export interface FanoutEmitter {
 /** How long a publisher is held back when a reader of its message is behind, in milliseconds. */
 const BRAKE_MS = 5
 
-/** Bytes of payload that take as long as one delivery. */
-const BYTES_PER_DELIVERY = 1024
-
 /**
  * Creates the fan-out: each client gets a message once however many of its filters match, a QoS 0 message is
  * encoded once for all its readers, and nobody waits for one that does not read.
@@ -42,6 +39,8 @@ export function createFanoutEmitter(options: FanoutOptions = {}): FanoutEmitter 
   const lanes = createLanes(deliveriesPerTurn)
   const brake = createBrake(BRAKE_MS)
   const createMessageDelivery = createDelivery({ mayRead, maxQueuedBytes, onSlowReader })
+  // One turn must not fill a reader's queue, which is sent only after it: large messages count for more.
+  const bytesPerDelivery = maxQueuedBytes / 2 / deliveriesPerTurn
   let isClosed = false
 
   function fanOut(packet: EmittedPacket, done: (error?: Error) => void): number {
@@ -51,7 +50,7 @@ export function createFanoutEmitter(options: FanoutOptions = {}): FanoutEmitter 
     brake(delivery.isBehind, () => done(delivery.failure))
     // Last, because one that throws is a bug of its owner and must not cost anybody a message.
     forEachListener(matched, (listener) => listener(packet, noop))
-    return 1 + count * (1 + packet.payload.length / BYTES_PER_DELIVERY)
+    return 1 + count * (1 + packet.payload.length / bytesPerDelivery)
   }
 
   const emitter: FanoutEmitter = {

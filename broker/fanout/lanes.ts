@@ -11,7 +11,7 @@ export interface Lanes {
    * lanes that wait in rotation, so that a publisher waits for its own messages only. A job that is given
    * while another one runs waits too.
    */
-  run(lane: string, job: Job): void
+  readonly run: (lane: string, job: Job) => void
 }
 
 /** Creates lanes that together do about `budget` deliveries in one turn of the event loop. */

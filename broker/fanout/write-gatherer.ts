@@ -3,8 +3,6 @@ import type { Duplex } from 'node:stream'
 /** Gathers what is written to a connection in one turn of the event loop into one system call or frame. */
 export interface WriteGatherer {
   write(connection: Duplex, bytes: Buffer): void
-  /** Sends now what was gathered for one connection. */
-  flush(connection: Duplex): void
 }
 
 /**
@@ -32,9 +30,6 @@ export function createWriteGatherer(): WriteGatherer {
         }
       }
       connection.write(bytes)
-    },
-    flush(connection) {
-      if (corked.delete(connection)) connection.uncork()
     },
   }
 }

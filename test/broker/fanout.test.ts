@@ -13,6 +13,16 @@ import { attachWebSocketListener } from '../../broker/transport/websocket-listen
 import { connectPeer, openPeer, type MqttPeer, type PeerOptions } from '../helpers/mqtt-peer.ts'
 import { onTeardown } from '../helpers/teardown.ts'
 
+const PACKET = { cmd: 'publish', payload: '', qos: 0, retain: false, dup: false } as const
+
+/** A connected client as Aedes has it. */
+function clientOf(aedes: Aedes, id: string): AedesClient {
+  const { clients } = aedes as Aedes & { clients: Record<string, AedesClient> }
+  const client = clients[id]
+  if (!client) throw new Error(`${id} is not connected`)
+  return client
+}
+
 /** Aedes with the fan-out, nothing else between them, and its two ports. */
 async function startBroker(options: FanoutOptions = {}, aedesOptions: AedesOptions = {}) {
   const fanout = createFanoutEmitter(options)
@@ -47,18 +57,17 @@ async function startBroker(options: FanoutOptions = {}, aedesOptions: AedesOptio
 describe('the fan-out delivers', () => {
   it('once to a client with overlapping subscriptions, at the highest QoS', async () => {
     const { connect } = await startBroker()
-    const reader = await connect()
     const publisher = await connect()
-    await reader.subscribe([
-      { topic: 'a/b', qos: 0 },
-      { topic: 'a/+', qos: 1 },
-      { topic: '#', qos: 0 },
-    ])
-    publisher.publish({ topic: 'a/b', qos: 2 })
-    publisher.publish({ topic: 'a/b', qos: 0 })
-    publisher.publish({ topic: 'end', qos: 2 })
-    const messages = await reader.until('end')
-    expect(messages.map(({ qos }) => qos)).to.have.members([0, 1])
+    const filters = ['#', 'a/b', 'a/+']
+    for (const best of filters) {
+      const reader = await connect()
+      await reader.subscribe(filters.map((topic) => ({ topic, qos: topic === best ? 1 : 0 })))
+      publisher.publish({ topic: 'a/b', qos: 2 })
+      publisher.publish({ topic: 'a/b', qos: 0 })
+      publisher.publish({ topic: 'end', qos: 2 })
+      const messages = await reader.until('end')
+      expect(messages.map(({ qos }) => qos)).to.have.members([0, 1])
+    }
   })
 
   it('no higher QoS than was granted, to wildcards too', async () => {
@@ -120,9 +129,8 @@ describe('the fan-out delivers', () => {
     await all.subscribe([{ topic: '#' }])
     await any.subscribe([{ topic: '+/news' }, { topic: 'end' }])
     await exact.subscribe([{ topic: '$own/+' }, { topic: 'end' }])
-    const packet = { cmd: 'publish', payload: '', qos: 0, retain: false, dup: false } as const
-    aedes.publish({ ...packet, topic: '$own/news' }, () => {})
-    aedes.publish({ ...packet, topic: 'end' }, () => {})
+    aedes.publish({ ...PACKET, topic: '$own/news' }, () => {})
+    aedes.publish({ ...PACKET, topic: 'end' }, () => {})
     const [atAll, atAny, atExact] = await Promise.all([
       all.until('end'),
       any.until('end'),
@@ -161,8 +169,13 @@ describe('the fan-out delivers', () => {
 
   it('to filters named like members of Object', async () => {
     const { connect } = await startBroker()
-    const reader = await connect()
+    const reader = await connect({ version: 5 })
     const publisher = await connect()
+    const { granted } = await reader.request(
+      { cmd: 'unsubscribe', messageId: 9, unsubscriptions: ['toString'] },
+      'unsuback',
+    )
+    expect(granted, 'no subscription existed').to.deep.equal([0x11])
     const names = ['toString', '__proto__', 'constructor']
     for (const topic of names) await reader.subscribe([{ topic, qos: 1 }])
     for (const topic of names) publisher.publish({ topic, qos: 1 })
@@ -224,15 +237,36 @@ describe('the fan-out delivers', () => {
     expect(frames).to.be.lessThan(20)
   })
 
+  it('nothing behind a DISCONNECT', async () => {
+    const { aedes, connect } = await startBroker()
+    const reader = await connect({ version: 5, clientId: 'reader' })
+    await reader.subscribe([{ topic: '#' }])
+    const gone = once(reader.stream, 'close')
+    aedes.publish({ ...PACKET, topic: 'before' }, () => {})
+    clientOf(aedes, 'reader').disconnect({ reasonCode: 0x98 })
+    aedes.publish({ ...PACKET, topic: 'behind' }, () => {})
+    await gone
+    expect(reader.messages.map(({ topic }) => topic)).to.deep.equal(['before'])
+  })
+
+  it('what the embedder sends to one client, stored or not', async () => {
+    const { aedes, connect } = await startBroker()
+    const reader = await connect({ clientId: 'reader', clean: false })
+    const client = clientOf(aedes, 'reader')
+    client.publish({ ...PACKET, topic: 'stored', qos: 1 }, () => {})
+    client.publish({ ...PACKET, topic: 'plain' }, () => {})
+    const messages = await reader.first(2)
+    expect(messages.map(({ topic }) => topic)).to.have.members(['stored', 'plain'])
+  })
+
   it('tells the publisher when a message cannot be encoded, and harms no reader', async () => {
     const { aedes, connect } = await startBroker()
     const reader = await connect({ version: 5 })
     await reader.subscribe([{ topic: '#' }])
-    const packet = { cmd: 'publish', payload: '', qos: 0, retain: false, dup: false } as const
-    const broken = { ...packet, topic: 'news', properties: { contentType: 5 as never } }
+    const broken = { ...PACKET, topic: 'news', properties: { contentType: 5 as never } }
     const error = await new Promise<Error | undefined>((done) => aedes.publish(broken, done))
     expect(error?.message).to.match(/contentType/)
-    aedes.publish({ ...packet, topic: 'end' }, () => {})
+    aedes.publish({ ...PACKET, topic: 'end' }, () => {})
     expect(await reader.until('end')).to.deep.equal([])
   })
 })
@@ -271,25 +305,28 @@ describe('the fan-out delivers to version 5', () => {
 
   it('not the own messages of a no-local subscription, but those of another one', async () => {
     const { connect } = await startBroker()
-    const [local, both, other] = await Promise.all([
+    const [local, both, mixed, other] = await Promise.all([
+      connect({ version: 5 }),
       connect({ version: 5 }),
       connect({ version: 5 }),
       connect({ version: 5 }),
     ])
     await local.subscribe([{ topic: 'news', nl: true, qos: 1 }, { topic: 'end' }])
     await both.subscribe([{ topic: 'news', nl: true, qos: 1 }, { topic: '#' }])
+    await mixed.subscribe([{ topic: '#', nl: true, qos: 1 }, { topic: 'news' }])
     await other.subscribe([{ topic: '#' }])
     local.publish({ topic: 'news', payload: 'of local', qos: 1 })
     both.publish({ topic: 'news', payload: 'of both', qos: 1 })
-    await other.until('news')
-    await other.first(2)
+    mixed.publish({ topic: 'news', payload: 'of mixed', qos: 1 })
+    await other.first(3)
     other.publish({ topic: 'end' })
     const payloads = async (peer: MqttPeer): Promise<string[]> =>
       (await peer.until('end'))
         .map(({ payload, qos }) => `${payload.toString()} at ${qos}`)
         .toSorted()
-    expect(await payloads(local)).to.deep.equal(['of both at 1'])
-    expect(await payloads(both)).to.deep.equal(['of both at 0', 'of local at 1'])
+    expect(await payloads(local)).to.deep.equal(['of both at 1', 'of mixed at 1'])
+    expect(await payloads(both)).to.deep.equal(['of both at 0', 'of local at 1', 'of mixed at 1'])
+    expect(await payloads(mixed)).to.deep.equal(['of both at 1', 'of local at 1', 'of mixed at 0'])
   })
 
   it('the identifiers of all matching subscriptions', async () => {
@@ -328,8 +365,7 @@ describe('the fan-out delivers to version 5', () => {
     const willOnly = { willDelayInterval: 5 }
     for (const qos of [0, 1] as const) {
       const properties = { ...forwarded, ...willOnly, subscriptionIdentifier: 4 }
-      const packet = { cmd: 'publish', topic: 'will', payload: 'x', qos, retain: false } as const
-      aedes.publish({ ...packet, dup: false, properties }, () => {})
+      aedes.publish({ ...PACKET, topic: 'will', payload: 'x', qos, properties }, () => {})
     }
     for (const peer of [old, oldest, reader]) {
       await peer.first(2)
@@ -426,8 +462,7 @@ describe('the fan-out and persistent sessions', () => {
     first.stream.destroy()
     // The moment between the restored subscriptions and CONNACK.
     aedes.on('client', () => {
-      const packet = { cmd: 'publish', topic: 'early', payload: '', qos: 0 } as const
-      aedes.publish({ ...packet, retain: false, dup: false }, () => {})
+      aedes.publish({ ...PACKET, topic: 'early' }, () => {})
     })
     const second = await connect(SESSION)
     const publisher = await connect()
@@ -489,13 +524,38 @@ describe('a reader that does not read', () => {
       publisher.publish({ topic: 'n', payload: CHUNK })
       await publisher.request({ cmd: 'pingreq' }, 'pingresp')
     }
-    // @ts-expect-error -- Aedes does not declare its clients.
-    const { conn } = aedes.clients.stuck as AedesClient
+    const { conn } = clientOf(aedes, 'stuck')
     expect(conn.writableLength).to.be.lessThan(512 * 1024)
     stuck.stream.resume()
     await once(conn, 'drain')
     publisher.publish({ topic: 'end' })
     await stuck.until('end')
+  })
+
+  it('holds its publishers back a little when much is waiting for it', async () => {
+    const { aedes, connect } = await startBroker()
+    const stuck = await connect({ clientId: 'stuck' })
+    await stuck.subscribe([{ topic: 'n' }])
+    stuck.stream.pause()
+    const { conn } = clientOf(aedes, 'stuck')
+    /** Whether a publisher on a topic is called back before the event loop has gone round. */
+    const isAtOnce = async (topic: string): Promise<boolean> => {
+      let isCalled = false
+      const called = new Promise<void>((resolve) => {
+        aedes.publish({ ...PACKET, topic, payload: CHUNK }, () => {
+          isCalled = true
+          resolve()
+        })
+      })
+      await new Promise((resolve) => setImmediate(resolve))
+      const isSoon = isCalled
+      await called
+      return isSoon
+    }
+    expect(await isAtOnce('n')).to.equal(true)
+    while (conn.writableLength < 2 * 1024 * 1024) await isAtOnce('n')
+    expect(await isAtOnce('n')).to.equal(false)
+    expect(await isAtOnce('of nobody')).to.equal(true)
   })
 
   it('is not cut for one burst that it can take', async () => {
@@ -510,13 +570,46 @@ describe('a reader that does not read', () => {
 })
 
 describe('the emitter', () => {
+  const packet = { ...PACKET, topic: 'news' } as EmittedPacket
+
   it('refuses what is emitted after it was closed', async () => {
-    const { fanout } = await startBroker()
+    const fanout = createFanoutEmitter()
     await new Promise<void>((done) => void fanout.close(done))
-    const packet = { cmd: 'publish', topic: 'a', payload: '', qos: 0, retain: false, dup: false }
-    const error = await new Promise<Error | undefined>(
-      (done) => void fanout.emit(packet as EmittedPacket, done),
-    )
+    const error = await new Promise<Error | undefined>((done) => void fanout.emit(packet, done))
     expect(error?.message).to.equal('the fan-out is closed')
+  })
+
+  it('lets a publisher wait for its own messages only', async () => {
+    const fanout = createFanoutEmitter({ deliveriesPerTurn: 3 })
+    const order: (string | undefined)[] = []
+    fanout.on('news', ({ clientId }) => void order.push(clientId))
+    for (let i = 0; i < 100; i++) fanout.emit({ ...packet, clientId: 'busy' })
+    await new Promise<void>(
+      (done) => void fanout.emit({ ...packet, clientId: 'quiet' }, () => done()),
+    )
+    expect(order).to.include('quiet')
+    expect(order.indexOf('quiet')).to.be.lessThan(10)
+  })
+
+  it('forgets a listener at once', () => {
+    const fanout = createFanoutEmitter()
+    let heard = 0
+    const listener = (): void => void heard++
+    fanout.on('news', listener).emit(packet)
+    fanout.removeListener('news', listener).emit(packet)
+    expect(heard).to.equal(1)
+  })
+
+  it('calls the publisher back in a later turn, in which Aedes parses nothing', async () => {
+    const fanout = createFanoutEmitter()
+    let isCalled = false
+    const called = new Promise<void>((resolve) => {
+      fanout.emit(packet, () => {
+        isCalled = true
+        resolve()
+      })
+    })
+    expect(isCalled).to.equal(false)
+    await called
   })
 })

@@ -144,6 +144,8 @@ describe('a WebSocket stream', () => {
 
   it('closes with 1003 and ends when the peer sends text', async () => {
     const { duplex, peer } = await connect()
+    let failure: unknown
+    duplex.on('error', (error) => (failure = error))
     const closed = once(peer, 'close')
     peer.send('text')
     peer.send(Buffer.from('more'))
@@ -151,6 +153,21 @@ describe('a WebSocket stream', () => {
     const [code] = await closed
     expect(code).to.equal(1003)
     expect(parts).to.deep.equal([])
+    expect(failure).to.equal(undefined)
+  })
+
+  it('tells the peer why it closes, however much is on the way to it', async () => {
+    const { duplex, peer } = await connect()
+    peer.pause()
+    for (let i = 0; i < 256; i++) duplex.write(CHUNK)
+    peer.send('text')
+    duplex.resume()
+    await once(duplex, 'end')
+    duplex.destroy()
+    const closed = once(peer, 'close')
+    peer.resume()
+    const [code] = await closed
+    expect(code).to.equal(1003)
   })
 
   it('closes with 1009 and fails when a frame is too large', async () => {
