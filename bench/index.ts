@@ -7,7 +7,9 @@ const BENCHES: Readonly<Record<string, () => Promise<{ main(): Promise<void> }>>
   core: () => import('./core.ts'),
   retained: () => import('./retained.ts'),
   fanout: () => import('./fanout.ts'),
+  gate: () => import('./gate.ts'),
   storm: () => import('./storm.ts'),
+  limits: () => import('./limits.ts'),
 }
 
 const asked = argv.slice(2)

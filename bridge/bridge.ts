@@ -1,4 +1,5 @@
 import { createTopics, type ConnectionDocument } from '../protocol/index.ts'
+import type { Cancel } from '../runtime/clock.ts'
 import { createLimitedWarning } from '../runtime/log-limit.ts'
 import { watchStalls } from '../runtime/stall-watch.ts'
 import { connectionKey, type Effect } from './core/index.ts'
@@ -13,6 +14,7 @@ import { restoreStore } from './restore.ts'
 import { createRoomFlusher } from './rooms/room-flusher.ts'
 import { createRoster, type Answers } from './roster.ts'
 import { createMemoryStore } from './store/memory-store.ts'
+import { createSharing } from './sharing.ts'
 import { createUpkeep } from './upkeep.ts'
 import { createUsers } from './users.ts'
 
@@ -30,6 +32,12 @@ export interface Bridge {
 /** Deadlines nearer than this are graces; further ones are the forgetting of offline users. */
 const HORIZON_MS = 2 * 86_400_000
 
+/** How often to look for deadlines that other bridges have set, in milliseconds. */
+const POLL_MS = 1000
+
+/** How long a closing bridge waits for a store that does not answer, in milliseconds. */
+const CLOSE_MS = 2000
+
 /**
  * Starts a bridge: it reads the input plane through its link and writes the output plane. Resolves
  * when presence is fresh.
@@ -45,12 +53,34 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
   const warn = createLimitedWarning(logger, clock)
   const publisher = createPublisher({ link, topics, logger, journal })
   const stalls = watchStalls({ clock, onStall })
+  const sharing =
+    store.shared &&
+    createSharing({
+      store,
+      shared: store.shared,
+      link,
+      topics,
+      clock,
+      policy,
+      logger,
+      isUp: () => up,
+      publishUser: (user) => users.publish(user),
+      notifyRoom: (room) => rooms.notify(room),
+      sayOnline: () => publisher.publishStatus('online'),
+      beginRollCall,
+      publishRollCall,
+      onMessage,
+      onDeaf: shift,
+      onSteady: () => deadlines.notice(clock.now()),
+      onError,
+    })
   const users = createUsers({
     store,
     publisher,
     clock,
     policy,
     journal,
+    sharing,
     onDeadline: (at) => deadlines.notice(at),
     onRoom: (room) => rooms.notify(room),
     onEffect,
@@ -60,6 +90,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     store,
     clock,
     checkStall: () => stalls.check(),
+    ...(sharing && { mayAct: () => sharing.hearing.steady, pollMs: POLL_MS }),
     onDue: (user) => users.apply(user, { type: 'timer' }),
     onError,
   })
@@ -73,6 +104,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     roster,
     stalls,
     canHear: () => up,
+    finishAbandoned: sharing && (() => sharing.finishAbandoned()),
     onError,
   })
   let up = false
@@ -82,17 +114,20 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
 
   deadlines.pause()
   try {
-    const remains = await readRemains(link, topics)
-    const brokers = await restoreStore(store, remains, clock.now(), policy)
-    for (const broker of brokers) roster.expect(broker)
-    // What is restored is held from now, but nobody can be heard before the link is up.
-    if (!rest.store) downAt = clock.now()
+    for (const broker of await (sharing ? sharing.start() : restore())) roster.expect(broker)
     const filters = [`${root}/connections/+/+`, `${root}/brokers/+`, topics.bridgeStatus]
     await link.open(filters, { onMessage, onUp, onDown })
   } catch (error) {
     stopTimers()
     await link.close()
     throw error
+  }
+
+  async function restore(): Promise<Iterable<string>> {
+    const brokers = await restoreStore(store, await readRemains(link, topics), clock.now(), policy)
+    // What is restored is held from now, but nobody can be heard before the link is up.
+    if (!rest.store) downAt = clock.now()
+    return brokers
   }
 
   async function onMessage(message: LinkMessage): Promise<void> {
@@ -125,7 +160,9 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     metrics.documents++
     const { broker = null, connection, status } = document
     if (status !== 'offline') roster.announced(broker, user, connectionKey(client, connection))
-    await users.apply(user, { type: 'document', client, document }).catch(onError)
+    const apply = (): Promise<unknown> =>
+      users.apply(user, { type: 'document', client, document }).catch(onError)
+    await (sharing ? sharing.take(apply) : apply())
   }
 
   async function onUp(resumed: boolean): Promise<void> {
@@ -133,24 +170,39 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     const deafMs = downAt === undefined ? 0 : clock.now() - downAt
     logger.info({ bridge: id, resumed, deafMs }, 'bridge is up')
     roster.restart()
+    if (sharing) {
+      deadlines.resume()
+      sharing.up(resumed)
+      return
+    }
     // Before any message: what ends from now on has not been waiting while the bridge was deaf.
     if (deafMs > 0) await shift(deafMs)
     deadlines.resume()
     // Before any message, too: what comes now builds upon what could not be published.
-    for (const user of await store.dirtyUsers()) users.publish(user).catch(onError)
+    const isForgotten = !resumed && (await brokerForgot())
+    if (isForgotten) for (const room of await store.allRooms()) await store.doubtRoom(room)
+    const unsure = isForgotten ? await store.allUsers() : await store.dirtyUsers()
+    for (const user of unsure) users.publish(user).catch(onError)
     for (const room of await store.dirtyRooms()) rooms.notify(room)
-    announce(resumed).catch(onError)
+    announce(beginRollCall(!resumed)).catch(onError)
+  }
+
+  /** Whether the broker has lost what was retained: a restart without a disk loses even this bridge's will. */
+  async function brokerForgot(): Promise<boolean> {
+    if ((await store.allUsers()).length === 0) return false
+    return (await link.readRetained([topics.bridgeStatus])).length === 0
   }
 
   /** Says that presence is fresh, and asks who is there once the subscriptions are on their way. */
-  async function announce(resumed: boolean): Promise<void> {
+  async function announce(call: string): Promise<void> {
     await publisher.publishStatus('online')
-    callRoll(!resumed)
+    publishRollCall(call)
   }
 
   function onDown(): void {
     up = false
     downAt = clock.now()
+    sharing?.hearing.interrupt()
     deadlines.pause()
     logger.warn({ bridge: id }, 'bridge has lost its broker')
   }
@@ -161,7 +213,8 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     // Without a link the whole time until its return is added then.
     if (!up) return
     roster.shift(ms)
-    shift(ms).catch(onError)
+    if (sharing) sharing.hearing.resume()
+    else shift(ms).catch(onError)
   }
 
   /** Moves every grace by the time in which nobody could be heard. */
@@ -175,9 +228,14 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     }
   }
 
-  function callRoll(expectForeign: boolean): void {
+  /** From here on every announcement is an answer, what was retained for the bridge included. */
+  function beginRollCall(expectForeign: boolean): string {
     const call = `${id}-${++calls}`
     roster.callRoll(call, expectForeign)
+    return call
+  }
+
+  function publishRollCall(call: string): void {
     link
       .publish(topics.rollcall, JSON.stringify({ rollcall: call }), { retain: false })
       .catch((error: unknown) => logger.debug({ error: String(error) }, 'roll not called'))
@@ -185,7 +243,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
 
   function onUnknownBroker(broker: string): void {
     logger.info({ bridge: id, broker }, 'broker is up')
-    callRoll(false)
+    publishRollCall(beginRollCall(false))
   }
 
   function onCensus(broker: string | null, answers: Answers): void {
@@ -210,12 +268,14 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
   }
 
   function onError(error: unknown): void {
+    // A store that is closed refuses what waited for it; it is found there later.
+    if (sharing && closing) return
     metrics.errors++
     logger.error({ err: error }, 'bridge failed to do something')
   }
 
   function ready(): boolean {
-    return up && closing === undefined
+    return up && closing === undefined && sharing?.hearing.steady !== false
   }
 
   function stopTimers(): void {
@@ -226,9 +286,17 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
 
   async function close(): Promise<void> {
     stopTimers()
-    await rooms.flushAll().catch(onError)
+    let cancelWait: Cancel = () => {}
+    const waited = new Promise<void>((resolve) => {
+      cancelWait = clock.after(CLOSE_MS, resolve)
+    })
+    const flushed = rooms.flushAll().catch(onError)
+    await (sharing ? Promise.race([flushed, waited]) : flushed)
+    cancelWait()
     rooms.close()
-    if (up) await publisher.publishStatus('offline')
+    // Where another bridge is left presence stays fresh.
+    if (up && !sharing?.hearing.others) await publisher.publishStatus('offline')
+    sharing?.close()
     await link.close()
     await store.close()
     logger.info({ bridge: id }, 'bridge is closed')
@@ -241,6 +309,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     },
     metrics: () => ({
       ...metrics.values(),
+      ...sharing?.metrics(),
       published: publisher.published,
       flushes: rooms.flushed,
       brokers: roster.brokers,

@@ -18,6 +18,10 @@ export interface DeadlinesOptions {
   readonly clock: Clock
   /** Called before anything is concluded from the passing of time. */
   readonly checkStall: () => void
+  /** Asked before and after looking for whom there is something to conclude about. @default always */
+  readonly mayAct?: () => boolean
+  /** Other bridges set deadlines, too: how often to look for those, in milliseconds. @default never */
+  readonly pollMs?: number
   readonly onDue: (user: string) => Promise<unknown>
   readonly onError: (error: unknown) => void
 }
@@ -30,7 +34,8 @@ const RETRY_MS = 1000
 
 /** Creates the runner. */
 export function createDeadlines(options: DeadlinesOptions): Deadlines {
-  const { store, clock, checkStall, onDue, onError } = options
+  const { store, clock, checkStall, mayAct = () => true, onDue, onError } = options
+  const { pollMs = Number.POSITIVE_INFINITY } = options
   let armedFor = Number.POSITIVE_INFINITY
   let cancel: Cancel = () => {}
   let paused = 0
@@ -62,17 +67,19 @@ export function createDeadlines(options: DeadlinesOptions): Deadlines {
     // arrived meanwhile, and only then conclude anything from silence.
     checkStall()
     await afterReads()
-    while (paused === 0 && !closed) {
+    while (paused === 0 && !closed && mayAct()) {
       const due = await store.dueUsers(clock.now(), SLICE)
-      if (due.length === 0) return
+      if (due.length === 0 || !mayAct()) return
       await Promise.all(due.map(onDue))
       await afterReads()
     }
   }
 
   async function rearm(): Promise<void> {
-    const next = paused > 0 ? null : await store.nextDeadline()
-    if (next !== null) arm(next)
+    if (paused > 0) return
+    const next = (mayAct() ? await store.nextDeadline() : null) ?? Number.POSITIVE_INFINITY
+    const at = Math.min(next, clock.now() + pollMs)
+    if (at < Number.POSITIVE_INFINITY) arm(at)
   }
 
   return {

@@ -8,5 +8,18 @@ export type { BridgeOptions } from './options.ts'
 export { DEFAULT_GRACE, type PolicyOptions, type RoomGrace } from './core/index.ts'
 export type { Link, LinkHandlers, LinkMessage, LinkPublishOptions } from './link/link.ts'
 export { connectMqttLink, type MqttLinkOptions } from './link/mqtt-link.ts'
+export type { Activity, ActivityLog } from './activity/activity.ts'
+export { readOnlineTime, readRoomAt, type OnlineTime, type RoomAt } from './activity/questions.ts'
 export { createMemoryStore } from './store/memory-store.ts'
-export type { RoomFlush, RoomSave, Store, StoredUser, UserSave } from './store/store.ts'
+export { createRedisStore, type RedisStoreOptions } from './store/redis/redis-store.ts'
+export type {
+  Beat,
+  HeardClient,
+  HeardLog,
+  RoomFlush,
+  RoomSave,
+  SharedStore,
+  Store,
+  StoredUser,
+  UserSave,
+} from './store/store.ts'

@@ -27,7 +27,11 @@ export interface Remains {
   /** The journal, if one was kept. */
   readonly journal: ReadonlyMap<string, JournalEntry>
   readonly users: ReadonlyMap<string, UserDocument>
+  /** The plain statuses of users. */
+  readonly statuses: ReadonlyMap<string, string>
   readonly rooms: ReadonlyMap<string, RoomSnapshot>
+  /** The plain sizes of rooms. */
+  readonly counts: ReadonlyMap<string, string>
   /** The retained member topics. */
   readonly members: MembersByRoom
 }
@@ -38,10 +42,13 @@ const MAX_DEPTH = 48
 /** Reads what is retained on the output plane; what is not understood is left alone. */
 export async function readRemains(link: Link, topics: Topics): Promise<Remains> {
   const { root } = topics
-  const filters = ['users/+', 'rooms/+', 'rooms/+/members/+', 'bridge/state/+']
+  const plain = ['users/+/status', 'rooms/+/count']
+  const filters = ['users/+', 'rooms/+', 'rooms/+/members/+', 'bridge/state/+', ...plain]
   const journal = new Map<string, JournalEntry>()
   const users = new Map<string, UserDocument>()
+  const statuses = new Map<string, string>()
   const rooms = new Map<string, RoomSnapshot>()
+  const counts = new Map<string, string>()
   const members = new Map<string, Map<string, Member>>()
   const decoder = new TextDecoder()
   for (const message of await link.readRetained(filters.map((filter) => `${root}/${filter}`))) {
@@ -53,6 +60,10 @@ export async function readRemains(link: Link, topics: Topics): Promise<Remains> 
     } else if (topic?.kind === 'room') {
       const snapshot = parseRoomSnapshot(text)
       if (snapshot) rooms.set(topic.room, snapshot)
+    } else if (topic?.kind === 'userStatus') {
+      statuses.set(topic.user, text)
+    } else if (topic?.kind === 'roomCount') {
+      counts.set(topic.room, text)
     } else if (topic?.kind === 'member') {
       const member = parseMember(text)
       if (member) nested(members, topic.room).set(topic.user, member)
@@ -61,7 +72,7 @@ export async function readRemains(link: Link, topics: Topics): Promise<Remains> 
       if (entry) journal.set(topic.user, entry)
     }
   }
-  return { journal, users, rooms, members }
+  return { journal, users, statuses, rooms, counts, members }
 }
 
 /** The inner map of a key, made when there is none. */

@@ -8,7 +8,7 @@ import {
   type UserState,
 } from './core/index.ts'
 import type { MembersByRoom, Remains } from './remains.ts'
-import type { RoomSave, Store } from './store/store.ts'
+import type { RoomSave, Store, StoredUser } from './store/store.ts'
 
 /**
  * Fills an empty store with what an earlier life left: rooms as readers were last shown them, then
@@ -26,8 +26,10 @@ export async function restoreStore(
   for (const [room, members] of shown) {
     await store.restoreRoom(room, remains.rooms.get(room)?.version ?? 0, [...members.values()])
     const strays = [...(remains.members.get(room)?.keys() ?? [])].filter((u) => !members.has(u))
-    const topics = remains.members.get(room)?.size ?? 0
-    const sound = topics === members.size && remains.rooms.get(room)?.size === members.size
+    const sizes = [remains.members.get(room)?.size ?? 0, remains.rooms.get(room)?.size]
+    const sound =
+      sizes.every((size) => size === members.size) &&
+      remains.counts.get(room) === String(members.size)
     // A flush was cut short: what readers have is unknown.
     if (strays.length > 0 || !sound) await store.doubtRoom(room, strays)
   }
@@ -38,8 +40,9 @@ export async function restoreStore(
     // While the bridge was away nobody could be heard: what was left of a grace is left of it now.
     const [shifted] = step(state, { type: 'shift', byMs: Math.max(0, now - at) }, now, policy)
     // Of some users nothing is known but ended connections; they were never shown.
-    const dirty = state.version > 0 && remains.users.get(user)?.version !== state.version
-    await save(store, shifted, dirty, roomsOf.get(user) ?? new Map())
+    const isTold = remains.users.get(user)?.version === state.version && isStatusTold(remains, user)
+    const dirty = state.version > 0 && !isTold
+    await saveRestored(store, shifted, dirty, roomsOf.get(user) ?? new Map())
     for (const { broker } of state.connections) if (broker !== null) brokers.add(broker)
   }
   for (const user of new Set([...remains.users.keys(), ...roomsOf.keys()])) {
@@ -49,13 +52,18 @@ export async function restoreStore(
     const present = Array.from(rooms, ([room, member]) => ({ room, member }))
     const input = { type: 'restore', shown: document, rooms: present } as const
     const [state] = step(createUserState(user), input, now, policy)
-    await save(store, state, false, rooms)
+    await saveRestored(store, state, remains.users.has(user) && !isStatusTold(remains, user), rooms)
   }
   return brokers
 }
 
+/** Whether a user's plain status says the same as its document; otherwise the bridge died in between. */
+function isStatusTold({ users, statuses }: Remains, user: string): boolean {
+  return statuses.get(user) === (users.get(user)?.status === 'offline' ? 'offline' : 'online')
+}
+
 /** What readers were last shown: the snapshot's members, or above the announce limit the member topics'. */
-function collectShown({ rooms, members }: Remains): MembersByRoom {
+export function collectShown({ rooms, members }: Remains): MembersByRoom {
   const shown = new Map<string, ReadonlyMap<string, Member>>(members)
   for (const [room, snapshot] of rooms) {
     if (snapshot.members) shown.set(room, new Map(snapshot.members.map((m) => [m.user, m])))
@@ -65,7 +73,7 @@ function collectShown({ rooms, members }: Remains): MembersByRoom {
 }
 
 /** The same members, by user and room. */
-function invert(shown: MembersByRoom): ReadonlyMap<string, ReadonlyMap<string, Member>> {
+export function invert(shown: MembersByRoom): ReadonlyMap<string, ReadonlyMap<string, Member>> {
   const byUser = new Map<string, Map<string, Member>>()
   for (const [room, members] of shown) {
     for (const [user, member] of members) {
@@ -77,11 +85,13 @@ function invert(shown: MembersByRoom): ReadonlyMap<string, ReadonlyMap<string, M
   return byUser
 }
 
-async function save(
+/** Stores what was restored of a user, and what became of the rooms that it was shown in. */
+export async function saveRestored(
   store: Store,
   state: UserState,
   dirty: boolean,
   shown: ReadonlyMap<string, Member>,
+  stored?: StoredUser,
 ): Promise<void> {
   const rooms: RoomSave[] = state.memberships.map((membership) => ({
     room: membership.room,
@@ -94,11 +104,17 @@ async function save(
     const leave = { user, reason: reason ?? 'left', since, lastSeen: formatTime(lastSeen) }
     rooms.push({ room, member: null, leave })
   }
-  await store.saveUser({ state, expected: 0, deadline: nextDeadline(state), dirty, rooms })
+  const { revision: expected = 0, heard } = stored ?? {}
+  const deadline = nextDeadline(state)
+  await store.saveUser({ state, expected, deadline, dirty, rooms, ...(heard && { heard }) })
 }
 
 /** What the document of a user would be of which only memberships are left. */
-function onlyMember(user: string, rooms: ReadonlyMap<string, Member>, now: number): UserDocument {
+export function onlyMember(
+  user: string,
+  rooms: ReadonlyMap<string, Member>,
+  now: number,
+): UserDocument {
   const [member] = rooms.values()
   const since = member?.since ?? formatTime(now)
   const status = member?.status ?? 'online'

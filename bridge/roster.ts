@@ -45,7 +45,8 @@ const FORGET_AFTER_MS = 60_000
 
 interface Known {
   heardAt: number
-  status: 'up' | 'lost'
+  /** `announced`: it is known by its connections, but has not beaten yet. */
+  status: 'announced' | 'up' | 'lost'
 }
 
 /** A roll call: who has answered, by broker, and for whom it is over. */
@@ -68,10 +69,10 @@ export function createRoster({ clock, onUnknown, onCensus }: RosterOptions): Ros
 
   return {
     callRoll(id, expectForeign) {
-      // A call that replaces one must still wait for whom that one was waiting; what a plain device
-      // retained was delivered once and counts still.
+      // A call that replaces one must still wait for whom that one was waiting. Unless it starts from
+      // nothing, what was answered counts still: what a plain device retained was delivered once.
       const isPending = call?.foreignUntil !== undefined
-      const answered = isPending ? call?.answers.get(null) : undefined
+      const answered = isPending && !expectForeign ? call?.answers.get(null) : undefined
       call = {
         id,
         answers: new Map(answered && [[null, answered]]),
@@ -80,6 +81,10 @@ export function createRoster({ clock, onUnknown, onCensus }: RosterOptions): Ros
       }
     },
     announced(broker, user, connectionKey) {
+      // A broker that dies before its first beat has to be noticed too.
+      if (broker !== null && (brokers.get(broker)?.status ?? 'lost') === 'lost') {
+        brokers.set(broker, { heardAt: clock.now(), status: 'announced' })
+      }
       if (call) keysOf(call.answers, broker, user).add(connectionKey)
     },
     heartbeat({ broker, status, rollcall }) {

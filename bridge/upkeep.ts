@@ -21,11 +21,16 @@ export interface UpkeepOptions {
   readonly stalls: StallWatch
   /** Whether the bridge's own link is up; from silence without one nothing follows. */
   readonly canHear: () => boolean
+  /** Where bridges share a store: finishes what one that died left half done. */
+  readonly finishAbandoned?: (() => Promise<void>) | undefined
   readonly onError: (error: unknown) => void
 }
 
 /** How often brokers are looked at, in milliseconds. */
 const ROSTER_MS = 500
+
+/** How often to look for what others left half done, in milliseconds. */
+const ABANDONED_MS = 2000
 
 /** Empty rooms that are cleared in one go. */
 const SLICE = 100
@@ -37,6 +42,10 @@ export function createUpkeep(options: UpkeepOptions): Upkeep {
   const sweepMs = Math.min(60_000, Math.max(ROSTER_MS, retainedOfflineMs / 4))
   const cancelRoster = repeat(clock, ROSTER_MS, lookAtBrokers, onError)
   const cancelSweep = repeat(clock, sweepMs, clearEmptyRooms, onError)
+  const { finishAbandoned } = options
+  const cancelAbandoned = finishAbandoned
+    ? repeat(clock, ABANDONED_MS, finishAbandoned, onError)
+    : undefined
 
   async function lookAtBrokers(): Promise<void> {
     // After a stall the heartbeats that arrived meanwhile are read first.
@@ -63,6 +72,7 @@ export function createUpkeep(options: UpkeepOptions): Upkeep {
     close() {
       cancelRoster()
       cancelSweep()
+      cancelAbandoned?.()
     },
   }
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '../runtime/clock.ts'
+import { activityOf } from './activity/activity.ts'
 import {
   createUserState,
   nextDeadline,
@@ -8,8 +9,10 @@ import {
   type Policy,
   type UserState,
 } from './core/index.ts'
+import { BEHIND_MS, printOf, type Heard } from './heard.ts'
+import type { Hearing } from './hearing.ts'
 import type { Publisher } from './publisher.ts'
-import type { RoomSave, Store } from './store/store.ts'
+import type { RoomSave, Store, StoredUser } from './store/store.ts'
 
 /** Applies inputs to users: one at a time for each user, stored before they are shown. */
 export interface Users {
@@ -26,6 +29,8 @@ export interface UsersOptions {
   readonly clock: Clock
   readonly policy: Policy
   readonly journal: boolean
+  /** Where bridges share a store: whether one may act, and what others have applied already. */
+  readonly sharing?: { readonly hearing: Hearing; readonly heard: Heard } | undefined
   /** A user has a new deadline. */
   readonly onDeadline: (at: number) => void
   /** A room has changed. */
@@ -44,7 +49,7 @@ const MAX_ATTEMPTS = 100
 
 /** Creates the processor. */
 export function createUsers(options: UsersOptions): Users {
-  const { store, publisher, clock, policy, journal, onError } = options
+  const { store, publisher, clock, policy, journal, sharing, onError } = options
   const tails = new Map<string, Promise<unknown>>()
   /** Users of whom something was not published: what readers have of them is unknown. */
   const unsure = new Set<string>()
@@ -61,27 +66,48 @@ export function createUsers(options: UsersOptions): Users {
     return result
   }
 
-  async function transact(user: string, input: Input): Promise<readonly Effect[]> {
-    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+  /** Loads a user when something may be concluded from it: while deadlines move only that goes on. */
+  async function load(user: string, input: Input): Promise<StoredUser | undefined> {
+    for (;;) {
+      const waits = sharing && input.type !== 'shift'
+      if (waits && !sharing.hearing.steady) await sharing.hearing.whenSteady()
       const stored = await store.loadUser(user)
+      if (!waits || sharing.hearing.steady) return stored
+    }
+  }
+
+  async function transact(user: string, input: Input): Promise<readonly Effect[]> {
+    const print =
+      sharing && input.type === 'document' ? printOf(input.client, input.document) : undefined
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      const stored = await load(user, input)
+      const heard = print ? sharing?.heard.judge(user, print, stored?.heard) : stored?.heard
+      if (print && !heard) return []
+      const now = clock.now()
       const before = stored?.state ?? createUserState(user)
-      const [after, effects] = step(before, input, clock.now(), policy)
+      const [after, effects] = step(before, input, now, policy)
       if (effects.some(({ type }) => type === 'forget')) {
         if (stored && !(await store.removeUser(user, stored.revision))) continue
         clear(before).catch(onError)
         return effects
       }
-      if (after === before) return effects
+      // What changed nothing is noted all the same, or another bridge would take a later document for it.
+      if (after === before && !print) return effects
+      // A stranger whose words changed nothing is remembered for as long as another bridge may be behind.
+      const state = stored || after !== before ? after : { ...after, forgetAt: now + BEHIND_MS }
       const rooms = effects.flatMap(toRoomSave)
       const revision = await store.saveUser({
-        state: after,
+        state,
         expected: stored?.revision ?? 0,
-        deadline: nextDeadline(after),
+        deadline: nextDeadline(state),
         dirty: effects.some(({ type }) => type === 'user'),
         rooms,
+        activity: activityOf(user, effects, now),
+        ...(heard && { heard }),
       })
       if (revision === undefined) continue
-      announce(before, after, revision, effects)
+      if (print && heard) sharing?.heard.applied(user, print, heard)
+      announce(before, state, revision, effects)
       return effects
     }
     throw new Error(`gave up storing ${JSON.stringify(user)} after ${MAX_ATTEMPTS} conflicts`)
@@ -113,15 +139,28 @@ export function createUsers(options: UsersOptions): Users {
     const shown = unsure.has(user) ? undefined : before
     if (await publisher.publishUser(state, shown)) {
       if (!shown) unsure.delete(user)
-      await store.clearUser(user, revision)
+      if (!(await store.clearUser(user, revision))) await publish(user)
     } else {
       unsure.add(user)
     }
   }
 
+  function publish(user: string): Promise<void> {
+    return inTurn(user, async () => {
+      const stored = await store.loadUser(user)
+      if (!stored) return sharing && void (await store.clearUser(user, 0))
+      if (journal) publisher.writeJournal(stored.state, clock.now()).catch(onError)
+      confirm(stored.state, stored.revision).catch(onError)
+    })
+  }
+
   async function clear(state: UserState): Promise<void> {
     const { user } = state
-    if (await publisher.clearUser(state)) return
+    if (await publisher.clearUser(state)) {
+      // Another bridge may have shown the user again meanwhile.
+      if (sharing) await publish(user)
+      return
+    }
     const deadline = clock.now() + RETRY_MS
     await inTurn(user, () =>
       store.saveUser({ state, expected: 0, deadline, dirty: false, rooms: [] }),
@@ -131,17 +170,14 @@ export function createUsers(options: UsersOptions): Users {
 
   return {
     async apply(user, input) {
-      const effects = await inTurn(user, () => transact(user, input))
+      const run = (): Promise<readonly Effect[]> => transact(user, input)
+      // Whatever else has its turn may be waiting for the deadlines to be moved.
+      const passes = sharing && input.type === 'shift'
+      const effects = await (passes ? run() : inTurn(user, run))
       for (const effect of effects) options.onEffect(user, effect)
       return effects
     },
-    publish: (user) =>
-      inTurn(user, async () => {
-        const stored = await store.loadUser(user)
-        if (!stored) return
-        if (journal) publisher.writeJournal(stored.state, clock.now()).catch(onError)
-        confirm(stored.state, stored.revision).catch(onError)
-      }),
+    publish,
   }
 }
 

@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events'
 import type { Aedes, AedesPublishPacket, Client } from 'aedes'
 import type { QoS } from 'mqtt-packet'
 
@@ -42,18 +43,33 @@ export interface AedesClient extends Client {
   readonly errored: boolean
   /** The next packet identifier for what the broker sends (lib/qos-packet.js). */
   _nextId: number
-  readonly broker: AedesBroker
+  readonly receiveMaximum: number
   /** The will of this connection, which `close` publishes unless DISCONNECT came. */
   readonly will: AedesWill | null
   /** The will of CONNECT, until `storeWill` in lib/handlers/connect.js takes it over after authentication. */
   _will: AedesWill | null
   /** A DISCONNECT came that discards the will (lib/handlers/index.js). */
   readonly _disconnected: boolean
+  /** What a subscription without the fan-out would deliver by; Aedes uses it for retained messages. */
+  deliver0: Notify
+  deliverQoS: Notify
+  /** Clean session, or clean start in version 5. */
+  readonly _cleanStart: boolean
   /** Version 5: sent in CONNACK, and then Aedes starts its own keepalive timer (`setKeepAlive`). */
   _serverKeepAlive?: number
   readonly _keepaliveTimer: NodeJS.Timeout | null
   /** Above 0 the keepalive timer is started again with each packet. */
   _keepaliveInterval: number
+  /** Ends the connection when CONNECT does not come. */
+  _connectTimer: NodeJS.Timeout | null
+  /** Reads the stream; called for each `readable` event, and when a packet has been dealt with. */
+  _nextBatch: (error?: Error | null) => void
+  /** Emits `packet`, which Aedes deals with at once: the first one, and those after CONNACK. */
+  readonly _parser: EventEmitter
+  /** How many packets are being dealt with. */
+  _parsingBatch: number
+  /** Goes on reading; called once CONNACK is on its way (`emptyQueue` in lib/handlers/connect.js). */
+  resume: () => void
 }
 
 /** A will as Aedes keeps it. */
@@ -64,32 +80,75 @@ export interface AedesWill {
   retain: boolean
 }
 
-/** The broker as a client sees it. */
-export interface AedesBroker extends Aedes {
-  readonly persistence: OutgoingStore
-}
+/* oxlint-disable no-underscore-dangle -- the members behind these are Aedes' own */
 
-/**
- * The part of a store that sends messages of a persistent session. Aedes stores a message for every
- * persistent session with a matching subscription above QoS 0 before it emits it (`enqueueOffline` in
- * aedes.js); the copy is found by `brokerId` and `brokerCounter` until it has a packet identifier.
- */
-export interface OutgoingStore {
-  /** Notes the packet identifier under which a stored message is sent; rejects when there is none. */
-  outgoingUpdate(client: AedesClient, packet: AedesPublishPacket): Promise<unknown>
-  /** Drops the message with this packet identifier. */
-  outgoingClearMessageId(client: AedesClient, packet: AedesPublishPacket): Promise<unknown>
+/** The part of Aedes that keeps wills back (aedes.js). */
+export interface WillKeeper {
+  /** The timers by client id. */
+  readonly delayedWills: ReadonlyMap<string, unknown>
+  scheduleWill: (client: AedesClient, will: AedesWill, delaySeconds: number) => void
+  clearDelayedWill: (clientId: string) => void
+  publishWill: (client: AedesClient, will: AedesWill) => void
 }
 
 /** Takes the packet identifier for the next message above QoS 0 to a client, as lib/qos-packet.js does. */
-export function takeMessageId(client: AedesClient): number {
-  // oxlint-disable no-underscore-dangle -- Aedes' own counter, which its own messages use too.
+export function nextMessageId(client: AedesClient): number {
   const id = client._nextId
   client._nextId = id >= 65_535 ? 1 : id + 1
   return id
 }
 
-/* oxlint-disable no-underscore-dangle -- the members behind these are Aedes' own */
+/** A packet that a client has sent, as far as it is looked at here. */
+export interface SeenPacket {
+  readonly cmd: string
+  readonly messageId?: number
+  readonly reasonCode?: number
+  readonly qos?: QoS
+}
+
+/** Shows each packet of a client, after Aedes has begun to deal with it. */
+export function watchPackets(client: AedesClient, look: (packet: SeenPacket) => void): void {
+  client._parser.on('packet', look)
+}
+
+/** Gives the filters that a client subscribes to and unsubscribes from other names, before Aedes sees them. */
+export function interceptFilters(client: AedesClient, rename: (filter: string) => string): void {
+  client._parser.prependListener('packet', (packet: SubscribingPacket) => {
+    if (packet.cmd === 'subscribe') {
+      for (const subscription of packet.subscriptions) subscription.topic = rename(subscription.topic)
+    } else if (packet.cmd === 'unsubscribe') {
+      packet.unsubscriptions = packet.unsubscriptions.map(rename)
+    }
+  })
+}
+
+type SubscribingPacket =
+  | { cmd: 'subscribe'; subscriptions: { topic: string }[] }
+  | { cmd: 'unsubscribe'; unsubscriptions: string[] }
+
+/** Takes over what Aedes sends to one client alone (`deliver0`, `deliverQoS` in lib/client.js). */
+export function replaceDelivery(
+  client: AedesClient,
+  deliver: (packet: EmittedPacket, done: () => void) => void,
+): void {
+  client.deliver0 = deliver
+  client.deliverQoS = deliver
+}
+
+/** Lets Aedes' books take ids like `__proto__`. */
+export function forgetPrototypes(aedes: Aedes): void {
+  Object.assign(aedes, { clients: Object.create(null), brokers: Object.create(null) })
+}
+
+/** The client that is connected under an id. */
+export function clientOf(aedes: Aedes, clientId: string): AedesClient | undefined {
+  return (aedes as Aedes & { clients: Record<string, AedesClient | undefined> }).clients[clientId]
+}
+
+/** Whether a client that is being authenticated wants to forget its session. */
+export function wantsCleanStart(client: AedesClient): boolean {
+  return client._cleanStart
+}
 
 /** Makes this the will of a client that is being authenticated. */
 export function replaceWill(client: AedesClient, will: AedesWill): void {
@@ -104,6 +163,37 @@ export function willOfConnect(client: AedesClient): AedesWill | null {
 /** Whether the client said goodbye, and its will is void. */
 export function hasSaidGoodbye(client: AedesClient): boolean {
   return client._disconnected
+}
+
+/**
+ * Takes the reading of a client's stream over from Aedes, before anything was read. `onReady` is called
+ * when Aedes takes more packets than the first, which is CONNECT, and when it is through with CONNECT.
+ */
+export function takeOverReading(
+  client: AedesClient,
+  onReady: (error?: Error | null) => void,
+): void {
+  client.conn.removeListener('readable', client._nextBatch)
+  if (client._connectTimer) clearTimeout(client._connectTimer)
+  client._connectTimer = null
+  client._parsingBatch = 0
+  client._nextBatch = onReady
+  client.resume = onReady
+}
+
+/** From now on, calls `onDone` for every packet that Aedes is through with. */
+export function reportDone(client: AedesClient, onDone: (error?: Error | null) => void): void {
+  client._nextBatch = onDone
+}
+
+/** Gives a packet to Aedes, as its parser would have. */
+export function handOver(client: AedesClient, packet: object): void {
+  client._parser.emit('packet', packet)
+}
+
+/** Notes why a version 5 client is sent away; nothing is delivered to it any more. */
+export function noteDisconnectReason(client: AedesClient, reasonCode: number): void {
+  client.disconnectReasonCode = reasonCode
 }
 
 /** Has a version 5 client told to keep alive by this interval, in seconds; before CONNACK. */

@@ -1,5 +1,6 @@
 import type { Cause, ConnectionDocument } from '../protocol/index.ts'
 import type { AedesClient } from './aedes-internals.ts'
+import type { Grant } from './auth/grant.ts'
 import type { ConnectionInfo } from './transport/connection-info.ts'
 
 /** Who a client is to others. */
@@ -20,17 +21,21 @@ export interface Connection {
   readonly info: ConnectionInfo
   /** The keepalive that counts, in milliseconds; 0 when there is none. */
   keepaliveMs: number
-  /** When the last bytes came, in milliseconds since the epoch. */
+  /** When the last packet came, in milliseconds since the epoch. */
   heardAt: number
   /** When the transport last proved that the peer is there. */
   transportHeardAt: number
   /** When the peer was last asked for a pong. */
   pingedAt: number
   identity: Identity | undefined
+  /** What it may do; changes with its token. */
+  grant: Grant | undefined
   /** How it ends, once somebody knows better than the socket. */
   cause: Cause | undefined
   /** What its documents come to so far. */
   document: ConnectionDocument
+  /** Whoever knows it may say that the client's page is unloading. */
+  unloadKey: string | undefined
   state: 'connecting' | 'announced' | 'ended'
 }
 
@@ -50,8 +55,10 @@ export function openConnection(
     transportHeardAt: now,
     pingedAt: now,
     identity: undefined,
+    grant: undefined,
     cause: undefined,
     document: { status: 'online' },
+    unloadKey: undefined,
     state: 'connecting',
   }
 }

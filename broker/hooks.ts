@@ -1,25 +1,44 @@
-import type { Aedes, AuthenticateError, Client, ConnectPacket, PublishPacket } from 'aedes'
+import type { Aedes, AuthenticateError, Client, ConnectPacket } from 'aedes'
 import { createTopics } from '../protocol/index.ts'
 import type { Clock } from '../runtime/clock.ts'
 import {
   imposeKeepalive,
   replaceWill,
   stopKeepaliveTimer,
+  wantsCleanStart,
   willOfConnect,
   type AedesClient,
 } from './aedes-internals.ts'
+import { admit } from './auth/admission.ts'
+import {
+  IDENTIFIER_REJECTED,
+  UNAVAILABLE,
+  type ConnectRefusal,
+  type Door,
+  type Verdict,
+} from './auth/door.ts'
+import type { Expiry } from './auth/expiry.ts'
+import { connectAuthorization } from './authorization.ts'
 import { createConnectionIds } from './connection-id.ts'
 import { openConnection, type Connection } from './connection.ts'
+import { credentialsOf } from './credentials.ts'
 import { causeOfEnd, causeOfError } from './ends.ts'
-import { identify } from './identity.ts'
+import { createTally } from './limits/tally.ts'
+import type { Sessions } from './limits/sessions.ts'
+import type { Usage } from './limits/usage.ts'
 import type { Liveness } from './liveness/liveness.ts'
 import type { Metrics } from './metrics.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { Announcer } from './presence/announcer.ts'
-import { judgePublication } from './presence/permissions.ts'
-import { stampDocument } from './presence/stamp.ts'
+import type { MemoryPersistence } from './persistence/memory-persistence.ts'
+import { createDocumentOrder } from './presence/document-order.ts'
 import type { Registry } from './registry.ts'
+import { rewriteConnack } from './sessions/connack.ts'
 import { createConnectQueue } from './sessions/connect-queue.ts'
+import { watchDelayedWills } from './sessions/delayed-wills.ts'
+import { boundOpenMessages } from './sessions/open-messages.ts'
+import { endPredecessor } from './sessions/takeover.ts'
+import type { ConnectionInfo } from './transport/connection-info.ts'
 
 /** What the hooks work with. */
 export interface HookContext extends ResolvedOptions {
@@ -28,43 +47,78 @@ export interface HookContext extends ResolvedOptions {
   readonly registry: Registry
   readonly liveness: Liveness
   readonly metrics: Metrics
+  readonly door: Door
+  readonly expiry: Expiry
+  readonly sessions: Sessions
+  readonly usage: Usage
+  readonly store: MemoryPersistence
+  /** How many QoS 2 messages a version 5 client may have open. */
+  readonly receiveMaximum: number
   /** Makes a new client's subscriptions the fan-out's. */
   readonly adopt: (client: Client) => void
   readonly warn: (fields: object, message: string) => void
+  /** Ends a connection; a version 5 client is told why. */
+  readonly disconnect: (client: Client, reasonCode: number, reason: string) => void
   /** Whether the broker ends connections by itself. */
   readonly isClosing: () => boolean
 }
 
-type Done = (error?: Error | null) => void
-
 /** A keepalive longer than this is none as far as presence is concerned, in seconds. */
 const LONG_KEEPALIVE = 60
 
-/** CONNACK return codes of MQTT 3.1.1. */
-const IDENTIFIER_REJECTED = 2
-
-/** Where publications go that must not reach anybody: no filter matches it without naming `$`. */
-const NOWHERE = '$presence/nowhere'
+/** Version 5 reason code: receive maximum exceeded. */
+const RECEIVE_MAXIMUM_EXCEEDED = 0x93
 
 /** How long Aedes has to report the end of a closed socket before the broker goes ahead, in milliseconds. */
 const REPORT_WITHIN_MS = 1000
 
 /** Puts presence between Aedes and its clients, from CONNECT to the end. */
 export function connectHooks(aedes: Aedes, context: HookContext): void {
-  const { id: broker, root, clock, announcer, registry, liveness, metrics, warn } = context
+  const { root, clock, announcer, registry, liveness, metrics, warn } = context
   const topics = createTopics(root)
   const queue = createConnectQueue()
   const nextId = createConnectionIds(() => clock.now())
   /** What waits for the connection that takes over a client id to be announced, by client id. */
   const successions = new Map<string, (() => void)[]>()
+  const verdicts = new WeakMap<AedesClient, Verdict>()
+  const inside = createTally<Connection>()
+  const order = createDocumentOrder(clock)
+  const wills = watchDelayedWills(aedes)
+
+  connectAuthorization(aedes, context, {
+    causeOf: (connection) => causeOfEnd(connection, isOurFault()),
+    begin: (connection, packet) => order.begin(connection, packet),
+    inOrder,
+  })
 
   aedes.preConnect = (anyClient, packet, callback) => {
     const client = anyClient as AedesClient
     const info = registry.infoOf(client)
     // The socket has gone before its CONNECT was read.
     if (!info) return callback(null, false)
+    // Who it is comes first: a stranger must not keep others of the same client id waiting.
+    context.door.judge(credentialsOf(packet, info), (verdict) => {
+      verdicts.set(client, verdict)
+      // Aedes goes on, so that the refusal is answered in the client's version.
+      if (verdict.kind === 'refused') callback(null, !client.conn.destroyed)
+      else line(client, packet, info, callback)
+    })
+  }
+
+  function line(
+    client: AedesClient,
+    packet: ConnectPacket,
+    info: ConnectionInfo,
+    callback: (error: Error | null, isWelcome: boolean) => void,
+  ): void {
     const { clientId } = packet
-    const enter = (leave: () => void): void => {
+    const enter = (leaveQueue: () => void): void => {
+      // With nobody behind it there is no successor to wait for, its own end included: a client may be
+      // gone before Aedes has done with its CONNECT.
+      const leave = (): void => {
+        leaveQueue()
+        if (!queue.isBusy(clientId)) succeed(clientId)
+      }
       if (client.conn.destroyed) {
         leave()
         return callback(null, false)
@@ -80,6 +134,9 @@ export function connectHooks(aedes: Aedes, context: HookContext): void {
 
   function connect(client: AedesClient, packet: ConnectPacket, connection: Connection): void {
     context.adopt(client)
+    boundOpenMessages(client, context.store, context.receiveMaximum, () => {
+      context.disconnect(client, RECEIVE_MAXIMUM_EXCEEDED, 'too many messages are not released')
+    })
     // The sweep keeps the time: it knows when this process was not running.
     const { keepalive = 0, protocolVersion } = packet
     packet.keepalive = 0
@@ -97,27 +154,69 @@ export function connectHooks(aedes: Aedes, context: HookContext): void {
   aedes.authenticate = (anyClient, username, _password, callback) => {
     const client = anyClient as AedesClient
     const connection = registry.get(client)
+    const verdict = verdicts.get(client)
+    if (verdict?.kind === 'refused') return refuse(verdict.refusal)
+    if (!connection || !verdict) return refuse({ returnCode: UNAVAILABLE, reason: 'it has gone' })
     const isAssigned = client.id.startsWith('aedes_')
-    const identity = identify({ clientId: client.id, isAssigned, username }, context.bridgeUser)
-    if (!connection || !identity.ok) {
-      const message = identity.ok ? 'the connection is gone' : identity.error
-      const error: AuthenticateError = Object.assign(new Error(message), {
-        returnCode: IDENTIFIER_REJECTED,
-      })
-      return callback(error, false)
+    const admission = admit(verdict, { clientId: client.id, isAssigned, username }, context)
+    if (!admission.ok) return refuse({ returnCode: IDENTIFIER_REJECTED, reason: admission.error })
+    const { identity, grant, owner, expiresAt } = admission.value
+    const { user, isBridge } = identity
+    const { maxConnectionsPerUser } = context.limits
+    // A takeover makes one out of two.
+    const isMore = !context.sessions.isLive(client.id)
+    if (isMore && !isBridge && inside.count(user) >= maxConnectionsPerUser) {
+      metrics.refusedUserConnections++
+      return refuse({ returnCode: UNAVAILABLE, reason: 'its user has too many connections' })
     }
-    connection.identity = identity.value
+    // Only where it is known whose name it is.
+    if (owner !== undefined && !isBridge && !context.usage.mayConnect(owner)) {
+      metrics.refusedFastConnects++
+      return refuse({ returnCode: UNAVAILABLE, reason: 'its user connects too often' })
+    }
+    if (!context.sessions.claim(client.id, owner)) {
+      return refuse({ returnCode: IDENTIFIER_REJECTED, reason: 'its client id is another user’s' })
+    }
+    inside.add(connection, user)
+    connection.identity = identity
+    connection.grant = grant
+    context.expiry.set(connection, expiresAt)
     const will = willOfConnect(client)
-    if (!will && identity.value.present) {
+    if (!will && identity.present) {
       // Who brings no will gets one; its payload is written when it is known how the connection ended.
-      const topic = topics.connection(identity.value.user, identity.value.client)
+      const topic = topics.connection(user, identity.client)
       replaceWill(client, { topic, payload: Buffer.from('offline'), qos: 1, retain: false })
     }
-    callback(null, true)
+    endPredecessor(aedes, client.id, () => {
+      welcome(client)
+      callback(null, true)
+    })
+
+    function refuse({ returnCode, reason }: ConnectRefusal): void {
+      metrics.refusedConnects++
+      const error: AuthenticateError = Object.assign(new Error(reason), { returnCode })
+      callback(error, false)
+    }
+  }
+
+  /** Nobody else has its client id any more, and its CONNACK is next. */
+  function welcome(client: AedesClient): void {
+    const { store } = context
+    const isClean = wantsCleanStart(client)
+    // The session of the old connection ends here.
+    if (isClean) wills.publish(client.id)
+    const isResumed = !isClean && store.hasSession(client.id)
+    rewriteConnack(client, (connack) => {
+      // [MQTT-3.2.2-2] (5: -3): Aedes knows of sessions with subscriptions only.
+      connack.sessionPresent = isResumed
+      // There are: the fan-out has them.
+      delete connack.properties?.sharedSubscriptionAvailable
+    })
   }
 
   aedes.on('client', (client: Client) => {
     metrics.connects++
+    if (!client.clean) context.store.keepSession(client.id)
     const connection = registry.get(client as AedesClient)
     if (!connection) return
     announcer.announce(connection)
@@ -128,8 +227,10 @@ export function connectHooks(aedes: Aedes, context: HookContext): void {
   aedes.on('connectionError', noteError)
   aedes.on('clientDisconnect', (client: Client) => {
     const connection = registry.get(client as AedesClient)
-    if (connection) afterSuccession(connection, () => endOf(connection))
+    if (connection) inOrder(connection, () => endOf(connection))
   })
+  aedes.on('subscribe', (subscriptions) => context.store.noteGrants(subscriptions))
+  aedes.on('publish', (packet) => order.published(packet))
 
   function noteError(client: Client, error: Error): void {
     const connection = registry.get(client as AedesClient)
@@ -137,7 +238,9 @@ export function connectHooks(aedes: Aedes, context: HookContext): void {
     if (connection && cause) connection.cause ??= cause
     if (cause === 'error') {
       const { user } = connection?.identity ?? {}
-      warn({ client: client.id, user, error: error.message }, 'connection ended by an error')
+      const address = registry.infoOf(client as AedesClient)?.remoteAddress
+      const what = 'returnCode' in error ? 'connection refused' : 'connection ended by an error'
+      warn({ client: client.id, user, address, error: error.message }, what)
     }
   }
 
@@ -147,72 +250,26 @@ export function connectHooks(aedes: Aedes, context: HookContext): void {
       announcer.end(connection, causeOfEnd(connection, isOurFault()))
     }
     registry.remove(connection)
+    release(connection)
+  }
+
+  function release(connection: Connection): void {
+    const { client, identity } = connection
+    if (!inside.remove(connection) || !identity) return
+    context.expiry.forget(connection)
+    context.usage.forget(connection)
+    const { version, sessionExpiryInterval } = client
+    const expiresInMs = version === 5 ? 1000 * sessionExpiryInterval : Infinity
+    context.sessions.release(client.id, identity.user, !client.clean, expiresInMs)
   }
 
   function isOurFault(): boolean {
     return context.isClosing() || liveness.wasStalled()
   }
 
-  aedes.authorizePublish = (anyClient, packet, callback) => {
-    // A will that a dead broker left behind. Refusing it would end this process (it is awaited nowhere).
-    if (!anyClient) return callback(null)
-    const client = anyClient as AedesClient
-    const connection = registry.get(client)
-    if (!connection?.identity) return drop(packet, callback)
-    if (packet === (client.will as unknown)) return authorizeWill(connection, packet, callback)
-    announcer.announce(connection)
-    authorize(connection, packet, callback)
-  }
-
-  function authorizeWill(connection: Connection, packet: PublishPacket, callback: Done): void {
-    const { identity } = connection
-    // It belongs to the will, not to the message; strict readers leave when they are sent it.
-    if (packet.properties) Reflect.deleteProperty(packet.properties, 'willDelayInterval')
-    const own = identity && topics.connection(identity.user, identity.client)
-    if (packet.topic !== own) {
-      // The client's own will goes its way; the broker speaks for presence beside it.
-      authorize(connection, packet, callback)
-      return
-    }
-    if (connection.state !== 'announced') return drop(packet, callback)
-    packet.payload = announcer.formatEnd(connection, causeOfEnd(connection, isOurFault()))
-    packet.retain = false
-    connection.state = 'ended'
-    afterSuccession(connection, () => callback(null))
-  }
-
-  function authorize(connection: Connection, packet: PublishPacket, callback: Done): void {
-    const { identity, client } = connection
-    if (!identity) return drop(packet, callback)
-    const permission = judgePublication(root, packet.topic, identity)
-    if (permission === 'allowed') return callback(null)
-    const { user, client: clientId } = identity
-    if (permission !== 'own-document') {
-      metrics.refusedPublications++
-      const { refused: error } = permission
-      warn({ user, client: clientId, topic: packet.topic, error }, 'publication refused')
-      // Version 5 has a word for it; in 3.1.1 an error here would cost the client its connection.
-      if (client.version === 5) return callback(new Error(error))
-      return drop(packet, callback)
-    }
-    const stamped = stampDocument(connection, packet.payload, broker, context.documentLimits)
-    if (!stamped.ok) {
-      metrics.invalidDocuments++
-      warn({ user, client: clientId, error: stamped.error }, 'connection document dropped')
-      return drop(packet, callback)
-    }
-    if (!identity.present) return drop(packet, callback)
-    packet.payload = stamped.value
-    packet.retain = false
-    callback(null)
-  }
-
-  /** Lets a publication through to nobody, so that its sender gets the acknowledgement that it waits for. */
-  function drop(packet: PublishPacket, callback: Done): void {
-    packet.topic = NOWHERE
-    packet.payload = ''
-    packet.retain = false
-    callback(null)
+  /** Runs when the end of a connection may be read: after its documents, and after its successor. */
+  function inOrder(connection: Connection, run: () => void): void {
+    order.afterDocuments(connection, () => afterSuccession(connection, run))
   }
 
   /**

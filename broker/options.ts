@@ -2,6 +2,10 @@ import type { Server } from 'node:http'
 import { DEFAULT_DOCUMENT_LIMITS, parseRoot, type DocumentLimits } from '../protocol/index.ts'
 import { systemClock, type Clock } from '../runtime/clock.ts'
 import { silentLogger, type Logger } from '../runtime/logger.ts'
+import type { AppTopics } from './auth/app-topics.ts'
+import type { Authenticator } from './auth/authenticator.ts'
+import { resolveLimits, type Limits } from './limits/limits.ts'
+import type { TlsOptions } from './transport/tcp-listener.ts'
 
 /** Options of `createBroker`. */
 export interface BrokerOptions {
@@ -13,6 +17,18 @@ export interface BrokerOptions {
   readonly host?: string
   /** The MQTT port; 0 for any free one, false for none. @default 1883 */
   readonly mqttPort?: number | false
+  /** MQTT over TLS: its port, 0 for any free one, and its certificates. @default none */
+  readonly tls?: TlsOptions & { readonly port: number }
+  /**
+   * The proxies, as addresses and networks, that may say for whom they speak: by the PROXY protocol over TCP,
+   * by `X-Forwarded-For` over WebSocket. @default none
+   */
+  readonly trustedProxies?: readonly string[]
+  /**
+   * Whose web pages may open WebSockets, as patterns of origins. @default with an authenticator everybody's;
+   * without, those of this machine, and of this server's own name unless it is bound to loopback
+   */
+  readonly origins?: readonly string[]
   /** An HTTP server that takes WebSockets on `/mqtt`. @default none */
   readonly httpServer?: Server
   /** How long an idle peer may be out of reach before it counts as dead, in milliseconds. @default 20000 */
@@ -28,12 +44,35 @@ export interface BrokerOptions {
   readonly documentLimits?: Partial<DocumentLimits>
   /** The largest MQTT packet, in bytes. @default 1 MiB */
   readonly maxPacketSize?: number
+  /** The largest CONNECT, in bytes: all that a stranger can have kept for it. @default 64 KiB */
+  readonly maxConnectSize?: number
+  /** How long a socket may be without a complete CONNECT, in milliseconds. @default 10000 */
+  readonly connectTimeoutMs?: number
+  /**
+   * How long a packet may take from its first byte to its last, in milliseconds; large ones get a second
+   * more for each KiB that has come. @default 10000
+   */
+  readonly packetTimeoutMs?: number
   /** Bytes that may wait for one slow reader before it is cut. @default 8 MiB */
   readonly maxQueuedBytes?: number
   /** The most levels of a topic, from 1 to 100. @default 32 */
   readonly maxTopicLevels?: number
+  /** Finds out who clients are. @default nobody is asked: everybody is who he says */
+  readonly authenticator?: Authenticator
   /**
-   * The user name by which bridges of other processes are known; they alone may write what people read.
+   * With an authenticator: whether clients without credentials may come in. They are not present and read
+   * what `defaultRooms` lets them. @default false
+   */
+  readonly allowGuests?: boolean
+  /** The rooms of those whose claims name none, as patterns. @default ['*'] */
+  readonly defaultRooms?: readonly string[]
+  /** What clients may do with topics outside the root. @default 'allow'; with an authenticator 'deny' */
+  readonly appTopics?: AppTopics
+  /** What one client, one user, one address and all together may use. */
+  readonly limits?: Partial<Limits>
+  /**
+   * Without an authenticator: the user name by which bridges of other processes are known; they alone may
+   * write what people read. With one, a bridge is known by the claim `admin`.
    * @default none: the bridge is in this process
    */
   readonly bridgeUser?: string
@@ -45,8 +84,15 @@ export interface BrokerOptions {
 
 /** Options with their defaults. */
 export type ResolvedOptions = Required<
-  Omit<BrokerOptions, 'httpServer' | 'documentLimits' | 'bridgeUser'>
+  Omit<
+    BrokerOptions,
+    'httpServer' | 'documentLimits' | 'bridgeUser' | 'authenticator' | 'limits' | 'tls' | 'origins'
+  >
 > & {
+  readonly tls: BrokerOptions['tls'] | undefined
+  readonly origins: readonly string[] | undefined
+  readonly authenticator: Authenticator | undefined
+  readonly limits: Limits
   readonly httpServer: Server | undefined
   readonly documentLimits: DocumentLimits
   readonly bridgeUser: string | undefined
@@ -68,13 +114,24 @@ export function resolveOptions(options: BrokerOptions): ResolvedOptions {
     keepaliveToleranceMs: 60_000,
     heartbeatMs: 2000,
     maxPacketSize: 1024 * 1024,
+    maxConnectSize: 64 * 1024,
+    connectTimeoutMs: 10_000,
+    packetTimeoutMs: 10_000,
     maxQueuedBytes: 8 * 1024 * 1024,
     maxTopicLevels: 32,
     bridgeUser: undefined,
+    tls: undefined,
+    trustedProxies: [],
+    origins: undefined,
+    authenticator: undefined,
+    allowGuests: false,
+    defaultRooms: ['*'],
+    appTopics: options.authenticator ? 'deny' : 'allow',
     logger: silentLogger,
     clock: systemClock,
     ...options,
     documentLimits: { ...DEFAULT_DOCUMENT_LIMITS, ...options.documentLimits },
+    limits: resolveLimits(options.limits),
   }
   const root = parseRoot(resolved.root)
   if (!root.ok) throw new RangeError(`root: ${root.error}`)
@@ -82,6 +139,9 @@ export function resolveOptions(options: BrokerOptions): ResolvedOptions {
   check('keepaliveToleranceMs', resolved.keepaliveToleranceMs, 0, 3_600_000)
   check('heartbeatMs', resolved.heartbeatMs, 100, 5000)
   check('maxPacketSize', resolved.maxPacketSize, 1024, 268_435_455)
+  check('maxConnectSize', resolved.maxConnectSize, 1024, 268_435_455)
+  check('connectTimeoutMs', resolved.connectTimeoutMs, 100, 3_600_000)
+  check('packetTimeoutMs', resolved.packetTimeoutMs, 100, 3_600_000)
   check('maxQueuedBytes', resolved.maxQueuedBytes, 1024, Number.MAX_SAFE_INTEGER)
   check('maxTopicLevels', resolved.maxTopicLevels, 4, 100)
   return resolved

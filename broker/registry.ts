@@ -11,6 +11,9 @@ export interface Registry {
   add(connection: Connection): void
   /** The connection of a client, also after it has ended. */
   get(client: AedesClient): Connection | undefined
+  /** Finds the connection by its unload key from now on, no longer by an earlier one. */
+  noteUnloadKey(connection: Connection): void
+  byUnloadKey(key: string): Connection | undefined
   /** The connection is over and everybody has been told. */
   remove(connection: Connection): void
   /** Connections, in the order of their CONNECT. */
@@ -26,6 +29,16 @@ export function createRegistry(): Registry {
   const sockets = new Map<AedesClient, ConnectionInfo>()
   const live = new Set<Connection>()
   const known = new WeakMap<AedesClient, Connection>()
+  const byUnloadKey = new Map<string, Connection>()
+  const unloadKeys = new Map<Connection, string>()
+
+  function forgetUnloadKey(connection: Connection): void {
+    const key = unloadKeys.get(connection)
+    if (key === undefined) return
+    unloadKeys.delete(connection)
+    byUnloadKey.delete(key)
+  }
+
   return {
     arrive(client, info) {
       sockets.set(client, info)
@@ -37,7 +50,19 @@ export function createRegistry(): Registry {
       known.set(connection.client, connection)
     },
     get: (client) => known.get(client),
-    remove: (connection) => live.delete(connection),
+    noteUnloadKey(connection) {
+      const { unloadKey } = connection
+      // Nobody takes over a key that another connection has.
+      if (unloadKey === undefined || byUnloadKey.has(unloadKey) || !live.has(connection)) return
+      forgetUnloadKey(connection)
+      unloadKeys.set(connection, unloadKey)
+      byUnloadKey.set(unloadKey, connection)
+    },
+    byUnloadKey: (key) => byUnloadKey.get(key),
+    remove(connection) {
+      live.delete(connection)
+      forgetUnloadKey(connection)
+    },
     all: () => live.values(),
     clients: () => [...sockets.keys()],
     get size() {

@@ -16,7 +16,7 @@ export function parseDuration(value: unknown): Result<number> {
   const expected = 'a duration such as 250ms, 5s, 2m, 1h or 7d'
   if (typeof value === 'number') {
     return Number.isFinite(value) && value >= 0
-      ? success(value)
+      ? success(Math.round(value))
       : failure(`expected ${expected}, got ${show(value)}`)
   }
   const match =

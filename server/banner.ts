@@ -6,20 +6,27 @@ import type { Config } from './config/options.ts'
 export function formatBanner(
   command: Command,
   config: Config,
-  { mqttPort, httpPort }: Pick<Program, 'mqttPort' | 'httpPort'>,
+  { mqttPort, mqttsPort, httpPort }: Pick<Program, 'mqttPort' | 'mqttsPort' | 'httpPort'>,
   startedInMs: number,
 ): string {
   const host = reachableHost(config.host)
   const inUrl = host.includes(':') ? `[${host}]` : host
   const rows: (readonly [string, string])[] = []
+  const secure = mqttsPort === undefined ? '' : 's'
+  if (mqttsPort !== undefined) rows.push(['MQTT/TLS', `mqtts://${inUrl}:${mqttsPort}`])
   if (mqttPort !== undefined) {
-    rows.push(['MQTT', `mqtt://${inUrl}:${mqttPort}`])
-    if (httpPort !== undefined) rows.push(['MQTT/WebSocket', `ws://${inUrl}:${httpPort}/mqtt`])
+    // Beside TLS the plain port is for this machine.
+    rows.push(['MQTT', `mqtt://${secure ? '127.0.0.1' : inUrl}:${mqttPort}`])
+    if (httpPort !== undefined) {
+      rows.push(['MQTT/WebSocket', `ws${secure}://${inUrl}:${httpPort}/mqtt`])
+    }
   }
-  if (httpPort !== undefined) rows.push(['HTTP', `http://${inUrl}:${httpPort}/`])
+  if (httpPort !== undefined) rows.push(['HTTP', `http${secure}://${inUrl}:${httpPort}/`])
   if (command === 'bridge') rows.push(['broker', withoutCredentials(config.broker ?? '')])
-  if (command === 'server') {
-    const to = `${host === '127.0.0.1' ? '' : `-h ${host} `}-p ${mqttPort}`
+  const { jwtSecret, jwtKey, jwksUrl, passwords, tlsCa } = config
+  const asksWho = [jwtSecret, jwtKey, jwksUrl, passwords, tlsCa].some((way) => way !== undefined)
+  if (command === 'server' && !asksWho) {
+    const to = `${host === '127.0.0.1' || secure ? '' : `-h ${host} `}-p ${mqttPort}`
     rows.push(['try', `mosquitto_sub ${to} -v -t '${config.root}/users/#'`])
     rows.push(['in another shell', `mosquitto_sub ${to} -i alice-laptop -u alice -t x`])
   }

@@ -4,14 +4,19 @@ import { formatHelp } from './config/help.ts'
 import { loadConfig } from './config/load.ts'
 import { readVersion } from './version.ts'
 
-const invocation = loadConfig(process.argv.slice(2), process.env, (path) =>
+const argv = process.argv.slice(2)
+const isPasswd = argv[0] === 'passwd'
+const invocation = loadConfig(isPasswd ? ['--help'] : argv, process.env, (path) =>
   readFileSync(path, 'utf8'),
 )
 
 // A reader that has seen enough (`| head`) is no reason to die loudly.
 process.stdout.on('error', () => {})
 
-if (!invocation.ok) {
+if (isPasswd) {
+  const { runPasswd } = await import('./passwd.ts')
+  process.exitCode = await runPasswd(argv.slice(1))
+} else if (!invocation.ok) {
   process.stderr.write(`${invocation.error}\n`)
   process.exitCode = 1
 } else if (invocation.value.command === 'help') {

@@ -1,13 +1,16 @@
 import type { Server } from 'node:http'
+import { Server as SecureServer } from 'node:https'
 import type { Bridge, Link } from '../bridge/index.ts'
+import type { Broker } from '../broker/index.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Command } from './config/load.ts'
 import type { Config } from './config/options.ts'
 import { closeHttpServer, createHttpServer, listen } from './http.ts'
 import { processMetrics, type MetricGroups } from './metrics.ts'
 import { bridgeOptions, brokerOptions, linkOptions } from './part-options.ts'
-import type { Broker, Parts } from './parts.ts'
-import { explainBroker, explainListen } from './startup-error.ts'
+import type { Parts } from './parts.ts'
+import { createSecurity, type ReloadableSecurity } from './security.ts'
+import { explainBroker, explainListen, StartupError } from './startup-error.ts'
 import { createStopSteps, type StopSteps } from './stop-steps.ts'
 
 /** The running program. */
@@ -15,6 +18,9 @@ export interface Program {
   /** What is listened on, with the ports that were found where any would do. */
   readonly mqttPort?: number
   readonly httpPort?: number
+  readonly mqttsPort?: number
+  /** Reads keys, passwords and certificates again; logs when that fails, and then all stay as they were. */
+  reload(): void
   /** Idempotent; resolves when everything is closed. */
   stop(): Promise<void>
 }
@@ -31,6 +37,7 @@ interface Start {
   readonly parts: Parts
   readonly logger: Logger
   readonly steps: StopSteps
+  readonly security: ReloadableSecurity | undefined
 }
 
 /**
@@ -51,9 +58,11 @@ export async function startProgram(
     await steps.run()
   }
   try {
-    const ports = await startParts({ command, config, parts, logger, steps }, running)
+    const security = command === 'bridge' ? undefined : createSecurity(config)
+    const start = { command, config, parts, logger, steps, security }
+    const { http, ...ports } = await startParts(start, running)
     running.phase = 'up'
-    return { ...ports, stop }
+    return { ...ports, stop, reload: () => reload(start, running, http) }
   } catch (error) {
     await stop()
     throw error
@@ -63,20 +72,43 @@ export async function startProgram(
 // HTTP comes first: probes are answered while the rest starts, and a port that is taken shows
 // before anybody has connected. It goes last, as steps are stopped in reverse: the bridge says
 // `offline` while there is a broker to say it to, then the broker drains.
-async function startParts(start: Start, running: Running): Promise<Omit<Program, 'stop'>> {
-  const { command, steps } = start
-  const http = createHttpServer({
+async function startParts(
+  start: Start,
+  running: Running,
+): Promise<Omit<Program, 'stop' | 'reload'> & { readonly http: Server }> {
+  const { command, config, steps, security } = start
+  const sources = {
     problems: () => problems(running),
     metrics: () => metrics(running),
-  })
+    unload: (key: string) => running.broker?.unload(key) ?? false,
+    demo: () => ({ root: config.root, grace: config.grace }),
+  }
+  const http = createHttpServer(sources, security?.tls)
+  http.maxConnections = config.maxConnections
   steps.add('http', () => closeHttpServer(http))
   const httpPort = await openHttp(start, http)
   if (command !== 'bridge') running.broker = await openBroker(start, http)
   if (command !== 'broker') running.bridge = await openBridge(start, running.broker)
-  const mqttPort = running.broker?.mqttPort
+  const { mqttPort, mqttsPort } = running.broker ?? {}
   return {
+    http,
     ...(httpPort !== undefined && { httpPort }),
     ...(typeof mqttPort === 'number' && { mqttPort }),
+    ...(typeof mqttsPort === 'number' && { mqttsPort }),
+  }
+}
+
+function reload({ security, logger }: Start, { broker }: Running, http: Server): void {
+  try {
+    const tls = security?.reload()
+    if (tls) {
+      broker?.setSecureContext(tls)
+      if (http instanceof SecureServer) http.setSecureContext(tls)
+    }
+    logger.info({}, 'keys, passwords and certificates were read again')
+  } catch (error) {
+    if (!(error instanceof StartupError)) throw error
+    logger.error({ error: error.message }, 'keys, passwords and certificates stay as they were')
   }
 }
 
@@ -91,9 +123,11 @@ async function openHttp({ command, config }: Start, http: Server): Promise<numbe
   }
 }
 
-async function openBroker({ config, parts, logger, steps }: Start, http: Server): Promise<Broker> {
+async function openBroker(start: Start, http: Server): Promise<Broker> {
+  const { command, config, parts, logger, steps } = start
   try {
-    const broker = await parts.createBroker(brokerOptions(config, http, logger))
+    const alone = command === 'broker'
+    const broker = await parts.createBroker(brokerOptions(config, http, alone, logger, start.security))
     steps.add('broker', async () => {
       await broker.drain()
       await broker.close()

@@ -23,6 +23,10 @@ export async function runProgram(
   // Not at info: a start that fails is one sentence on standard error and nothing else.
   logger.debug({ command }, 'starting')
   const starting = startProgram(command, config, parts, logger)
+  process.on('SIGHUP', () => {
+    // A start that fails says so itself.
+    starting.then((program) => program.reload()).catch(() => {})
+  })
   stopOnSignals(async () => (await starting).stop(), logger)
   let program: Program
   try {
@@ -35,10 +39,10 @@ export async function runProgram(
   }
   // Since the process began, so that loading the program counts.
   const startedInMs = performance.now()
-  const { mqttPort, httpPort } = program
+  const { mqttPort, mqttsPort, httpPort } = program
   const { node } = process.versions
   logger.info(
-    { command, version, node, mqttPort, httpPort, startedInMs: Math.round(startedInMs) },
+    { command, version, node, mqttPort, mqttsPort, httpPort, startedInMs: Math.round(startedInMs) },
     'ready',
   )
   process.stdout.write(formatBanner(command, config, program, startedInMs))

@@ -1,15 +1,35 @@
 import type { Server } from 'node:http'
 import { hostname } from 'node:os'
+import type { BrokerOptions, Limits } from '../broker/index.ts'
 import type { BridgeOptions, Link, MqttLinkOptions } from '../bridge/index.ts'
 import type { DocumentLimits } from '../protocol/connection-document.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Config } from './config/options.ts'
-import type { BrokerOptions } from './parts.ts'
+import type { Security } from './security.ts'
 
-/** What the configuration means for the broker. */
-export function brokerOptions(config: Config, httpServer: Server, logger: Logger): BrokerOptions {
+/**
+ * What the configuration means for the broker.
+ *
+ * @param alone whether its bridges run in other processes
+ */
+export function brokerOptions(
+  config: Config,
+  httpServer: Server,
+  alone: boolean,
+  logger: Logger,
+  security: Security = { allowGuests: false },
+): BrokerOptions {
+  const { authenticator, allowGuests, tls } = security
   return {
+    ...(authenticator && { authenticator, allowGuests }),
+    ...(tls && { tls: { ...tls, port: config.mqttsPort } }),
+    ...(config.origins && { origins: config.origins }),
+    ...(config.appTopics !== undefined && { appTopics: config.appTopics }),
+    trustedProxies: config.trustedProxy,
+    defaultRooms: config.defaultRooms,
+    limits: limits(config),
     ...(config.brokerId !== undefined && { id: config.brokerId }),
+    ...(alone && { bridgeUser: config.bridgeUser }),
     root: config.root,
     host: config.host,
     mqttPort: config.mqttPort,
@@ -62,13 +82,14 @@ const BROKER_DEADLINE_MS = 10_000
  */
 export function linkOptions(config: Config, url: string, logger: Logger): MqttLinkOptions {
   const address = new URL(url)
-  const username = config.brokerUsername ?? decodeURIComponent(address.username)
+  const username =
+    config.brokerUsername ?? (decodeURIComponent(address.username) || config.bridgeUser)
   const password = config.brokerPassword ?? decodeURIComponent(address.password)
   address.username = ''
   address.password = ''
   return {
     url: address.href,
-    ...(username !== '' && { username }),
+    username,
     ...(password !== '' && { password }),
     // The same at every start, so that the broker keeps for a bridge what came while it was gone.
     clientId: `${config.root.replaceAll('/', '-')}-bridge-${bridgeId(config)}`,
@@ -80,6 +101,25 @@ export function linkOptions(config: Config, url: string, logger: Logger): MqttLi
 
 function bridgeId(config: Config): string {
   return config.bridgeId ?? hostname()
+}
+
+function limits(config: Config): Limits {
+  return {
+    maxConnections: config.maxConnections,
+    maxConnectionsPerAddress: config.maxPerAddress,
+    maxConnectsPerSecond: config.maxConnectsPerSecond,
+    maxConnectionsPerUser: config.maxConnectionsPerUser,
+    maxMessagesPerSecond: config.maxMessagesPerSecond,
+    maxDocumentsPerSecond: config.maxDocumentsPerSecond,
+    maxSubscriptions: config.maxSubscriptions,
+    maxSessions: config.maxSessions,
+    maxSessionsPerUser: config.maxSessionsPerUser,
+    maxSessionQueue: config.maxSessionQueue,
+    sessionExpiryMs: config.sessionExpiry,
+    maxRetained: config.maxRetained,
+    maxRoomsInAll: config.maxRoomsInAll,
+    maxMembers: config.maxMembers,
+  }
 }
 
 function documentLimits(config: Config): Partial<DocumentLimits> {

@@ -37,7 +37,7 @@ const WHY: Readonly<Record<string, string>> = {
 
 /** The sentence for a broker that a bridge cannot use; the error itself when it is a bug. */
 export function explainBroker(error: unknown, url: string): unknown {
-  if (error instanceof TypeError || error instanceof RangeError) return error
+  if (isBug(error)) return error
   const message = error instanceof Error ? error.message : String(error)
   const why = WHY[errorCode(error) ?? ''] ?? WHY[message] ?? message.split('\n', 1)[0]
   return startupError(
@@ -54,4 +54,8 @@ function errorCode(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined
   if ('code' in error && typeof error.code === 'string') return error.code
   return errorCode(error.cause)
+}
+
+function isBug(error: unknown): boolean {
+  return [ReferenceError, RangeError, TypeError].some((kind) => error instanceof kind)
 }

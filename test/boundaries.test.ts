@@ -18,7 +18,8 @@ const BOUNDARIES: Readonly<Record<string, Boundary>> = {
   'bridge/core': { folders: ['protocol'], outside: 'none' },
   bridge: { folders: ['protocol', 'runtime', 'bridge/core'], outside: 'all' },
   broker: { folders: ['protocol', 'runtime'], outside: 'all' },
-  client: { folders: ['protocol'], outside: 'packages' },
+  'client/core': { folders: ['protocol'], outside: 'none' },
+  client: { folders: ['protocol', 'client/core'], outside: 'packages' },
   server: {
     folders: ['protocol', 'runtime', 'bridge/core', 'bridge', 'broker', 'client'],
     outside: 'all',

@@ -1,4 +1,10 @@
-import { jsonEqual, type Cause, type ConnectionDocument, type Json } from '../../protocol/index.ts'
+import {
+  jsonEqual,
+  type Cause,
+  type ConnectionDocument,
+  type GraceOverrides,
+  type Json,
+} from '../../protocol/index.ts'
 import { connectionGrace, roomGrace, type Policy } from './policy.ts'
 import type {
   ConnectionState,
@@ -58,7 +64,7 @@ export function updateConnection(
     away: document.status === 'away',
     rooms: document.rooms
       ? nameRooms(document.rooms, connection.rooms, order)
-      : connection.rooms.map(holdRoom),
+      : holdRooms(connection),
     data: isNews ? data : connection.data,
     dataOrder: isNews ? order : connection.dataOrder,
     seq: document.seq ?? connection.seq,
@@ -72,39 +78,62 @@ function nameRooms(
   before: readonly RoomEntry[],
   order: number,
 ): readonly RoomEntry[] {
-  return Array.from(rooms, ([room, data]) => {
+  const named: RoomEntry[] = []
+  for (const [room, data] of rooms) {
     const known = before.find((entry) => entry.room === room)
-    return known && jsonEqual(known.data, data)
-      ? holdRoom(known)
-      : { room, data, order, deadline: null }
-  })
+    const isKnown = known !== undefined && jsonEqual(known.data, data)
+    named.push(isKnown ? holdRoom(known) : { room, data, order, deadline: null })
+  }
+  const isSame = named.length === before.length && named.every((entry, i) => entry === before[i])
+  return isSame ? before : named
+}
+
+function holdRooms({ status, rooms }: ConnectionState): readonly RoomEntry[] {
+  return status === 'up' ? rooms : rooms.map(holdRoom)
 }
 
 function holdRoom(entry: RoomEntry): RoomEntry {
-  return entry.deadline === null ? entry : { ...entry, deadline: null }
+  return entry.deadline === null ? entry : holdUntil(entry, null)
+}
+
+function holdUntil({ room, data, order }: RoomEntry, deadline: number | null): RoomEntry {
+  return { room, data, order, deadline }
+}
+
+/** How a connection ended, and what its last document says besides. */
+export interface End {
+  readonly cause: Cause
+  readonly lastSeen: number
+  readonly seq?: number | undefined
+  readonly grace?: GraceOverrides | null | undefined
 }
 
 /** A connection after its end. An end after an end may bring deadlines forward, never back. */
 export function endConnection(
   connection: ConnectionState,
-  cause: Cause,
+  { cause, lastSeen, seq = connection.seq, grace = connection.grace }: End,
   now: number,
   policy: Policy,
-  lastSeen: number,
 ): GraceConnection {
-  const deadline = now + connectionGrace(policy, cause, connection.grace)
+  const deadline = now + connectionGrace(policy, cause, grace)
   const earlier = connection.status === 'grace' && connection.deadline <= deadline
   return {
-    ...connection,
     status: 'grace',
     cause: earlier ? connection.cause : cause,
     deadline: earlier ? connection.deadline : deadline,
+    id: connection.id,
+    client: connection.client,
+    broker: connection.broker,
+    away: connection.away,
     rooms: connection.rooms.map((entry) => {
-      const roomDeadline = now + roomGrace(policy, cause, entry.room, connection.grace)
-      return entry.deadline !== null && entry.deadline <= roomDeadline
-        ? entry
-        : { ...entry, deadline: roomDeadline }
+      const roomDeadline = now + roomGrace(policy, cause, entry.room, grace)
+      const isEarlier = entry.deadline !== null && entry.deadline <= roomDeadline
+      return isEarlier ? entry : holdUntil(entry, roomDeadline)
     }),
+    data: connection.data,
+    dataOrder: connection.dataOrder,
+    seq,
+    grace,
     lastSeen: connection.status === 'up' ? lastSeen : connection.lastSeen,
   }
 }
@@ -119,11 +148,6 @@ export function shiftConnection(connection: ConnectionState, byMs: number): Conn
       entry.deadline === null ? entry : { ...entry, deadline: entry.deadline + byMs },
     ),
   }
-}
-
-/** When a connection in grace holds nothing any more: neither the user nor any room. */
-export function heldUntil({ deadline, rooms }: GraceConnection): number {
-  return rooms.reduce((latest, entry) => Math.max(latest, entry.deadline ?? latest), deadline)
 }
 
 /** Drops the rooms whose time is up; null when nothing holds the connection any more. */

@@ -17,7 +17,11 @@ export function restore(
   now: number,
   policy: Policy,
 ): UserState {
-  if (state.connections.length > 0 || state.version > 0) return state
+  if (state.connections.length > 0 || state.version > 0) {
+    // The state has gone back to before what was shown; what is shown next has to be newer than that.
+    if (shown.version <= state.version) return state
+    return { ...state, version: Math.max(shown.version + 1, now) }
+  }
   const seeded = {
     ...state,
     since: parseTime(shown.since),

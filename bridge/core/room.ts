@@ -49,5 +49,5 @@ export interface RoomPace {
 /** How long a room rests after a flush: longer the larger it is, since a flush tells everybody of everybody. */
 export function restAfterFlush(size: number, { minMs, maxMs, announceLimit }: RoomPace): number {
   const share = announceLimit > 0 ? Math.min(1, size / announceLimit) : 1
-  return minMs + (maxMs - minMs) * share
+  return Math.round(minMs + (maxMs - minMs) * share)
 }

@@ -27,6 +27,9 @@ export interface UserState {
   readonly forgetAt: number | null
 }
 
+/** What an input itself changes of a state; everything else follows from it. */
+export type Change = Pick<UserState, 'connections' | 'ended' | 'order' | 'lastSeen'>
+
 /** A user's time in one room. */
 export interface Membership {
   readonly room: string

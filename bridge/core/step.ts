@@ -13,7 +13,7 @@ import { settle } from './settle.ts'
 import type { Effect, Input } from './input.ts'
 import type { Policy } from './policy.ts'
 import { restore } from './restore.ts'
-import type { ConnectionState, UserState } from './state.ts'
+import type { Change, ConnectionState, UserState } from './state.ts'
 
 /** Connections in grace take no place from others, so that a refresh at the limit is silent; up to here. */
 const MAX_IN_GRACE = 100
@@ -36,7 +36,7 @@ export function step(
         ? handleOffline(state, input.client, input.document, now, policy)
         : handlePresent(state, input.client, input.document, now, policy)
     case 'timer':
-      return settle(state, state, now, policy)
+      return settle(state, changeOf(state), now, policy)
     case 'census':
       return handleCensus(state, input.broker, input.alive, now, policy)
     case 'shift':
@@ -58,7 +58,7 @@ function handlePresent(
   const existing = find(state, client, id)
   if (existing && isOutdated(existing, document))
     return [state, [{ type: 'stale', why: 'sequence' }]]
-  const others = state.connections.filter((c) => c.client !== client)
+  const [others, older] = withoutConnection(state.connections, client, id)
   if (!existing && isFull(others, policy.maxConnectionsPerUser)) {
     return [state, [{ type: 'refused', connections: others.length }]]
   }
@@ -68,21 +68,21 @@ function handlePresent(
   const current = existing
     ? updateConnection(existing, document, order, heard)
     : openConnection(id, client, document, order, heard)
-  const older = state.connections.filter((c) => c.client === client && c.id !== id)
   // A client that comes back is one client, however many of its connections are still around.
   // Once it names its rooms that is the whole truth about it; until then the rooms of the
   // connection it replaces are held by their grace, so that a takeover is silent.
   const kept = document.rooms
     ? []
-    : older.map((c) => (c.status === 'up' ? endConnection(c, 'closed', now, policy, now) : c))
-  const next = {
-    ...state,
-    order,
+    : older.map((c) =>
+        c.status === 'up' ? endConnection(c, { cause: 'closed', lastSeen: now }, now, policy) : c,
+      )
+  const change = {
     connections: [...others, ...kept, current],
     ended: rememberEnded(state.ended, older),
+    order,
     lastSeen: Math.max(state.lastSeen, heard),
   }
-  return settle(state, next, now, policy)
+  return settle(state, change, now, policy)
 }
 
 function handleOffline(
@@ -100,26 +100,22 @@ function handleOffline(
   if (!target || target.id !== id) {
     // Late news of a connection that is over, or that its client has replaced by another.
     const why = id !== undefined && hasEnded(state.ended, client, id) ? 'ended' : 'unknown'
-    const remembered = ended === state.ended ? state : { ...state, ended }
-    const [next, effects] = settle(state, remembered, now, policy)
+    const [next, effects] = settle(state, { ...changeOf(state), ended }, now, policy)
     return [next, [...effects, { type: 'stale', why }]]
   }
   if (isOutdated(target, document)) return [state, [{ type: 'stale', why: 'sequence' }]]
 
   const lastSeen = heardAt(document, now)
-  const spoken = {
-    ...target,
-    seq: document.seq ?? target.seq,
-    grace: document.grace ?? target.grace,
-  }
   // What is still held of connections that this one replaced is not held longer than this one.
-  const connections = state.connections.map((c) =>
-    c.client === client
-      ? endConnection(c === target ? spoken : c, cause, now, policy, lastSeen)
-      : c,
-  )
-  const next = { ...state, connections, ended, lastSeen: Math.max(state.lastSeen, lastSeen) }
-  return settle(state, next, now, policy)
+  const { seq, grace } = document
+  const connections = state.connections.map((c) => {
+    if (c.client !== client) return c
+    const end = c === target ? { cause, lastSeen, seq, grace } : { cause, lastSeen }
+    return endConnection(c, end, now, policy)
+  })
+  const { order } = state
+  const change = { connections, ended, order, lastSeen: Math.max(state.lastSeen, lastSeen) }
+  return settle(state, change, now, policy)
 }
 
 function handleCensus(
@@ -134,9 +130,29 @@ function handleCensus(
   if (!state.connections.some(isLost)) return [state, []]
   // Its id is not remembered as ended: a broker that comes back may still have the connection.
   const connections = state.connections.map((c) =>
-    isLost(c) ? endConnection(c, 'broker', now, policy, c.lastSeen) : c,
+    isLost(c) ? endConnection(c, { cause: 'broker', lastSeen: c.lastSeen }, now, policy) : c,
   )
-  return settle(state, { ...state, connections }, now, policy)
+  return settle(state, { ...changeOf(state), connections }, now, policy)
+}
+
+/** The change that is none. */
+function changeOf({ connections, ended, order, lastSeen }: UserState): Change {
+  return { connections, ended, order, lastSeen }
+}
+
+/** The connections of other clients, and the other connections of this one. */
+function withoutConnection(
+  connections: readonly ConnectionState[],
+  client: string,
+  id: string,
+): readonly [others: readonly ConnectionState[], older: readonly ConnectionState[]] {
+  const others: ConnectionState[] = []
+  const older: ConnectionState[] = []
+  for (const connection of connections) {
+    if (connection.client !== client) others.push(connection)
+    else if (connection.id !== id) older.push(connection)
+  }
+  return [others, older]
 }
 
 function shift(state: UserState, byMs: number): UserState {

@@ -1,6 +1,5 @@
 import {
   formatTime,
-  jsonEqual,
   type Json,
   type Member,
   type Status,
@@ -8,17 +7,19 @@ import {
 } from '../../protocol/index.ts'
 import type { Membership, RoomEntry, UserState } from './state.ts'
 
+const NO_ROOMS: readonly RoomEntry[] = []
+
 /** The status that others see: `away` only when every connection, those in grace included, is away. */
-export function viewStatus(state: UserState): Status {
-  if (state.connections.length === 0) return 'offline'
-  return state.connections.every((connection) => connection.away) ? 'away' : 'online'
+export function viewStatus({ connections }: Pick<UserState, 'connections'>): Status {
+  if (connections.length === 0) return 'offline'
+  return connections.every(({ away }) => away) ? 'away' : 'online'
 }
 
 /** The user's data: the newest that a connection gave, among those that still count. */
-export function viewData(state: UserState): Json {
+export function viewData({ connections }: Pick<UserState, 'connections'>): Json {
   let newest: Json | undefined
   let newestOrder = -1
-  for (const { data, dataOrder } of state.connections) {
+  for (const { data, dataOrder } of connections) {
     if (data !== undefined && dataOrder > newestOrder) {
       newest = data
       newestOrder = dataOrder
@@ -43,36 +44,29 @@ export function viewUser(state: UserState): UserDocument {
 
 /** What is published of the user in one of its rooms. */
 export function viewMember(
-  state: UserState,
+  state: Pick<UserState, 'user' | 'connections'>,
   { room, since }: Membership,
-  rooms: ReadonlyMap<string, RoomEntry> = viewRooms(state),
+  data: Json = viewRooms(state).find((entry) => entry.room === room)?.data ?? null,
 ): Member {
   return {
     user: state.user,
     status: viewStatus(state) === 'away' ? 'away' : 'online',
     since: formatTime(since),
-    data: rooms.get(room)?.data ?? null,
+    data,
   }
 }
 
-/** The entry of each room that others see: the newest that a connection gave, among those that still count. */
-export function viewRooms(state: UserState): ReadonlyMap<string, RoomEntry> {
-  const rooms = new Map<string, RoomEntry>()
-  for (const connection of state.connections) {
-    for (const entry of connection.rooms) {
-      const newest = rooms.get(entry.room)
-      if (!newest || entry.order > newest.order) rooms.set(entry.room, entry)
-    }
+/**
+ * The entry of each room that others see: the newest that a connection gave, among those that still
+ * count. The very same list as long as one connection alone has rooms, and they are unchanged.
+ */
+export function viewRooms({ connections }: Pick<UserState, 'connections'>): readonly RoomEntry[] {
+  const lists = connections.map(({ rooms }) => rooms).filter(({ length }) => length > 0)
+  if (lists.length <= 1) return lists[0] ?? NO_ROOMS
+  const newest = new Map<string, RoomEntry>()
+  for (const entry of lists.flat()) {
+    const known = newest.get(entry.room)
+    if (!known || entry.order > known.order) newest.set(entry.room, entry)
   }
-  return rooms
-}
-
-/** Whether others see the same of two states of one user, times and versions aside. */
-export function sameUserView(a: UserState, b: UserState): boolean {
-  return (
-    viewStatus(a) === viewStatus(b) &&
-    a.reason === b.reason &&
-    a.shownConnections === b.shownConnections &&
-    jsonEqual(viewData(a), viewData(b))
-  )
+  return [...newest.values()]
 }

@@ -82,7 +82,7 @@ export async function connectMqttLink(options: MqttLinkOptions): Promise<Link> {
     const firstUp = new Promise<void>((resolve, reject) => {
       session.on('connect', ({ sessionPresent }) => {
         told = up(sessionPresent)
-        comeUp(session, sessionPresent).then(resolve, (error: Error) => {
+        comeUp(session).then(resolve, (error: Error) => {
           reject(error)
           logger.warn({ error: String(error) }, 'could not subscribe; trying again')
           session.reconnect()
@@ -101,10 +101,11 @@ export async function connectMqttLink(options: MqttLinkOptions): Promise<Link> {
     session.connect()
     await firstUp
 
-    async function comeUp(to: MqttClient, resumed: boolean): Promise<void> {
+    async function comeUp(to: MqttClient): Promise<void> {
       await told
-      // A resumed session has its subscriptions.
-      if (!resumed) await to.subscribeAsync([...filters], { qos: 1 })
+      // A resumed session has its subscriptions, but a broker keeps nothing for it that was published
+      // with QoS 0, as many devices publish their availability: what they retained comes once more.
+      await to.subscribeAsync([...filters], { qos: 1 })
     }
 
     async function up(resumed: boolean): Promise<void> {

@@ -69,9 +69,16 @@ export function createRoomFlusher(options: RoomFlusherOptions): RoomFlusher {
     const change = await store.flushRoom(room, now, pace.announceLimit)
     if (!change) return
     flushed++
-    if (await publisher.publishRoom(change)) await store.clearRoom(room, change.version)
-    // What readers got is unknown: the next flush says everything again.
-    else await store.doubtRoom(room)
+    const { version, joined, updated, members } = change
+    if (!(await publisher.publishRoom(change))) {
+      // What readers got is unknown: the next flush says everything again.
+      await store.doubtRoom(room)
+    } else if (!(await store.clearRoom(room, version))) {
+      // Another bridge has published the room since, and what it cleared may have been shown again.
+      const shown = [...joined, ...updated, ...(members ?? [])]
+      await store.doubtRoom(room, [...new Set(shown.map(({ user }) => user))])
+      notify(room)
+    }
   }
 
   function rest(room: string, now: number, ms: number): void {

@@ -30,17 +30,16 @@ export class DeadlineQueue {
 
   /** Keys whose deadline is at or before a time, earliest first; they stay until they are set anew. */
   due(now: number, limit: number): readonly string[] {
-    const due: Entry[] = []
-    for (
-      let head = this.#head();
-      head && head.at <= now && due.length < limit;
-      head = this.#head()
-    ) {
-      due.push(head)
+    const due = new Map<string, Entry>()
+    let head = this.#head()
+    while (head && head.at <= now && due.size < limit) {
+      // A deadline that was moved and moved back is in the queue twice; once is enough.
+      due.set(head.key, head)
       this.#queue.pop()
+      head = this.#head()
     }
-    for (const entry of due) this.#queue.push(entry)
-    return [...new Set(due.map(({ key }) => key))]
+    for (const entry of due.values()) this.#queue.push(entry)
+    return [...due.keys()]
   }
 
   /** Keys with a deadline before a time, in no order. */

@@ -10,11 +10,19 @@ export interface StoredUser {
   readonly heard?: HeardLog
 }
 
-/** Documents of one user that were applied, so that another bridge knows them again. */
-export interface HeardLog {
-  /** The number of the first entry; each further one has the next. */
-  readonly first: number
-  readonly entries: readonly { readonly print: string; readonly at: number }[]
+/** How many documents of a user's clients were applied, so that another bridge knows them again. */
+export type HeardLog = readonly HeardClient[]
+
+/** The count of one client. */
+export interface HeardClient {
+  /** What stands for the client. */
+  readonly client: string
+  readonly count: number
+  /** What stands for the last document. */
+  readonly last: string
+  /** When the count began, and when the last one was applied, in milliseconds since the epoch. */
+  readonly born: number
+  readonly at: number
 }
 
 /** What one step changes. */
@@ -156,4 +164,6 @@ export interface Beat {
   readonly paused: boolean
   /** For how long no bridge has heard: this one has to move the deadlines by it. In milliseconds. */
   readonly deafMs: number
+  /** It reached the store so late that it does not count. */
+  readonly late: boolean
 }

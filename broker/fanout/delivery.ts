@@ -1,16 +1,17 @@
 import type { QoS } from 'mqtt-packet'
-import { takeMessageId, type AedesClient, type EmittedPacket } from '../aedes-internals.ts'
+import type { AedesClient, EmittedPacket } from '../aedes-internals.ts'
+import type { Reader } from './adopt-client.ts'
 import { canReceive } from './can-receive.ts'
 import type { Grant } from './grant.ts'
-import { createMessage } from './message.ts'
+import { createMessage, type Message } from './message.ts'
 import type { FanoutOptions } from './options.ts'
-import { dropStoredCopy, numberStoredCopy } from './stored-copy.ts'
-import { createWriteGatherer } from './write-gatherer.ts'
+import type { Deliver } from './readers.ts'
+import type { WriteGatherer } from './write-gatherer.ts'
 
 /** One message on its way to its readers. */
 export interface Delivery {
   /** Delivers it to one client. */
-  readonly deliver: (client: AedesClient, grant: Grant) => void
+  readonly deliver: Deliver
   /** Whether a reader so far had much waiting for it already. */
   readonly isBehind: boolean
   /** Why the message could not be encoded. */
@@ -20,20 +21,22 @@ export interface Delivery {
 type DeliveryOptions = Pick<Required<FanoutOptions>, 'mayRead' | 'maxQueuedBytes' | 'onSlowReader'>
 
 /** Creates what takes a message and delivers it to one client after the other. */
-export function createDelivery(options: DeliveryOptions): (packet: EmittedPacket) => Delivery {
+export function createDelivery(
+  options: DeliveryOptions,
+  gatherer: WriteGatherer,
+): (packet: EmittedPacket) => Delivery {
   const { mayRead, maxQueuedBytes, onSlowReader } = options
   const behindBytes = maxQueuedBytes / 8
-  const gatherer = createWriteGatherer()
 
   return (packet) => {
     const message = createMessage(packet)
     let isBehind = false
 
-    function deliver(client: AedesClient, grant: Grant): void {
+    function deliver({ client, outbox }: Reader, grant: Grant, group?: string): void {
       if (!canReceive(client)) return
-      const isStored = grant.stored && packet.qos > 0 && !client.clean
+      const isStored = group === undefined && grant.stored && packet.qos > 0 && !client.clean
       if (!grant.forward || !mayRead(client, packet)) {
-        if (isStored) void dropStoredCopy(client, packet)
+        if (isStored) outbox.withdraw(packet)
         return
       }
       const queued = client.conn.writableLength
@@ -45,29 +48,26 @@ export function createDelivery(options: DeliveryOptions): (packet: EmittedPacket
 
       // Aedes does not lower the QoS for subscriptions with wildcards.
       const qos = lower(packet.qos, grant.qos)
-      const variant = {
+      if (qos === 0) {
+        if (isStored) outbox.withdraw(packet)
+        sendPlain(client, grant, message)
+      } else if (group === undefined) {
+        outbox.send(packet, grant, qos, isStored, message)
+      } else {
+        // Beside a copy that its other subscriptions may have for it (4.8.2).
+        outbox.send({ ...packet, brokerId: `${packet.brokerId}${group}` }, grant, qos, false, message)
+      }
+    }
+
+    function sendPlain(client: AedesClient, grant: Grant, { plain }: Message): void {
+      const bytes = plain({
         version5: client.version === 5,
         retain: packet.retain && grant.retainAsPublished,
         identifiers: grant.identifiers,
-      }
-      const messageId = qos === 0 ? 0 : takeMessageId(client)
-      const bytes = qos === 0 ? message.plain(variant) : message.numbered(variant, qos, messageId)
-      if (!bytes) return
-      const fits = bytes.length <= (client.maximumPacketSize ?? Infinity)
-      if (isStored && (qos === 0 || !fits)) void dropStoredCopy(client, packet)
+      })
       // A message above what the client takes counts as delivered [MQTT-3.1.2-25].
-      if (!fits) return
-      if (isStored && qos > 0) void sendNumbered(client, bytes, messageId)
-      else gatherer.write(client.conn, bytes)
-    }
-
-    async function sendNumbered(
-      client: AedesClient,
-      bytes: Buffer,
-      messageId: number,
-    ): Promise<void> {
-      await numberStoredCopy(client, packet, messageId)
-      if (canReceive(client)) gatherer.write(client.conn, bytes)
+      if (!bytes || bytes.length > (client.maximumPacketSize ?? Infinity)) return
+      gatherer.write(client.conn, bytes)
     }
 
     return {

@@ -2,11 +2,14 @@ import type { Client } from 'aedes'
 import type { AedesClient, EmittedPacket, Notify } from '../aedes-internals.ts'
 import { createOwners } from './adopt-client.ts'
 import { createDelivery } from './delivery.ts'
-import { createFilterIndex } from './filter-index.ts'
 import { createLanes } from './lanes.ts'
 import { FANOUT_DEFAULTS, type FanoutOptions } from './options.ts'
-import { forEachListener, forEachReader, type Subscriber } from './readers.ts'
+import { Outbox } from './outbox.ts'
+import { forEachListener, forEachReader } from './readers.ts'
+import { takeSingleMessages } from './single-messages.ts'
 import { createBrake } from './slow-readers.ts'
+import { createSubscribers } from './subscribers.ts'
+import { createWriteGatherer } from './write-gatherer.ts'
 
 /** An emitter for Aedes' option `mq`: mqemitter's interface, and {@link FanoutEmitter.adopt}. */
 export interface FanoutEmitter {
@@ -30,21 +33,20 @@ const BRAKE_MS = 5
  * encoded once for all its readers, and nobody waits for one that does not read.
  */
 export function createFanoutEmitter(options: FanoutOptions = {}): FanoutEmitter {
-  const { mayRead, maxQueuedBytes, onSlowReader, deliveriesPerTurn } = {
-    ...FANOUT_DEFAULTS,
-    ...options,
-  }
+  const policy = { ...FANOUT_DEFAULTS, ...options }
+  const { maxQueuedBytes, deliveriesPerTurn } = policy
   const owners = createOwners()
-  const index = createFilterIndex<Subscriber>()
+  const subscribers = createSubscribers()
   const lanes = createLanes(deliveriesPerTurn)
   const brake = createBrake(BRAKE_MS)
-  const createMessageDelivery = createDelivery({ mayRead, maxQueuedBytes, onSlowReader })
+  const gatherer = createWriteGatherer()
+  const createMessageDelivery = createDelivery(policy, gatherer)
   // One turn must not fill a reader's queue, which is sent only after it: large messages count for more.
   const bytesPerDelivery = maxQueuedBytes / 2 / deliveriesPerTurn
   let isClosed = false
 
   function fanOut(packet: EmittedPacket, done: (error?: Error) => void): number {
-    const matched = index.match(packet.topic)
+    const matched = subscribers.match(packet.topic)
     const delivery = createMessageDelivery(packet)
     const count = forEachReader(matched, packet.clientId, delivery.deliver)
     brake(delivery.isBehind, () => done(delivery.failure))
@@ -54,16 +56,20 @@ export function createFanoutEmitter(options: FanoutOptions = {}): FanoutEmitter 
   }
 
   const emitter: FanoutEmitter = {
-    adopt(client) {
-      owners.adopt(client as AedesClient)
+    adopt(anyClient) {
+      const client = anyClient as AedesClient
+      const reader = { client, outbox: new Outbox(client, policy, gatherer) }
+      owners.adopt(reader)
+      takeSingleMessages(reader, createMessageDelivery)
+      client.once('connected', () => reader.outbox.start())
     },
     on(filter, listener, done) {
-      index.add(filter, owners.find(listener) ?? listener)
+      subscribers.add(filter, owners.find(listener) ?? listener)
       done?.()
       return emitter
     },
     removeListener(filter, listener, done) {
-      index.remove(filter, owners.find(listener) ?? listener)
+      subscribers.remove(filter, owners.find(listener) ?? listener)
       // Not a turn later: Aedes forgets the subscription in `done`, and a SUBSCRIBE that came in the same
       // chunk as the UNSUBSCRIBE would be taken for one that changes nothing.
       done?.()

@@ -16,7 +16,7 @@ export interface Message {
   /** As QoS 0: the same bytes for all readers with equal needs. Undefined when it cannot be encoded. */
   plain(variant: Variant): Buffer | undefined
   /** As QoS 1 or 2: for one reader. Undefined when it cannot be encoded. */
-  numbered(variant: Variant, qos: 1 | 2, messageId: number): Buffer | undefined
+  numbered(variant: Variant, qos: 1 | 2, messageId: number, dup?: boolean): Buffer | undefined
   /** Why it could not be encoded; only what an embedder publishes can be so wrong. */
   readonly failure: Error | undefined
 }
@@ -35,7 +35,7 @@ export function createMessage(packet: AedesPublishPacket): Message {
     const common = { cmd: 'publish', topic, payload, retain, dup: false, ...numbering } as const
     try {
       if (!version5) return generate(common, { protocolVersion: 4 })
-      properties ??= forwardedProperties(packet.properties)
+      properties ??= forwardedProperties(packet)
       const own = identifiers.length > 0 ? { subscriptionIdentifier: [...identifiers] } : {}
       return generate({ ...common, properties: { ...properties, ...own } }, { protocolVersion: 5 })
     } catch (error) {
@@ -50,14 +50,16 @@ export function createMessage(packet: AedesPublishPacket): Message {
       const slot = (variant.version5 ? 2 : 0) + (variant.retain ? 1 : 0)
       return (shared[slot] ??= encode(variant, { qos: 0 }))
     },
-    numbered: (variant, qos, messageId) => encode(variant, { qos, messageId }),
+    numbered: (variant, qos, messageId, dup = false) => encode(variant, { qos, messageId, dup }),
     get failure() {
       return failure
     },
   }
 }
 
-type Numbering = { readonly qos: 0 } | { readonly qos: 1 | 2; readonly messageId: number }
+type Numbering =
+  | { readonly qos: 0 }
+  | { readonly qos: 1 | 2; readonly messageId: number; readonly dup: boolean }
 
 /**
  * What a server forwards unaltered [MQTT-3.3.2-4 to -20]. Named one by one because others must not pass: a
@@ -73,7 +75,12 @@ const FORWARDED = [
   'userProperties',
 ] as const satisfies readonly (keyof Properties)[]
 
-function forwardedProperties(properties: Properties | undefined): Properties {
+function forwardedProperties({ properties, messageExpiry }: AedesPublishPacket): Properties {
   const given = FORWARDED.map((name) => [name, properties?.[name]] as const)
-  return Object.fromEntries(given.filter(([, value]) => value !== undefined))
+  const forwarded: Properties = Object.fromEntries(given.filter(([, value]) => value !== undefined))
+  // What is left of it [MQTT-3.3.2-6].
+  if (messageExpiry !== undefined) {
+    forwarded.messageExpiryInterval = Math.max(1, Math.ceil((messageExpiry - Date.now()) / 1000))
+  }
+  return forwarded
 }

@@ -1,12 +1,12 @@
 import type { Client } from 'aedes'
 import type { AedesClient, EmittedPacket } from '../aedes-internals.ts'
+import type { OutgoingQueue } from '../persistence/outgoing-queue.ts'
 import { cutSlowReader } from './slow-readers.ts'
 
 /** Options of the fan-out. */
 export interface FanoutOptions {
   /**
-   * Whether a client may get a message; asked once for each delivery. What Aedes sends by itself (retained
-   * messages, what waited for a session) passes its own `authorizeForward`, which should ask the same.
+   * Whether a client may get a message; asked once for each delivery: live, retained, or kept for a session.
    * @default everybody may
    */
   readonly mayRead?: (client: Client, packet: EmittedPacket) => boolean
@@ -20,7 +20,22 @@ export interface FanoutOptions {
   readonly onSlowReader?: (client: Client, queuedBytes: number) => void
   /** How many deliveries are made before other work gets its turn. @default 4096 */
   readonly deliveriesPerTurn?: number
+  /** The queue of a session that outlives its connection. @default there are no such sessions */
+  readonly queueOf?: (clientId: string) => OutgoingQueue | undefined
+  /**
+   * How many messages above QoS 0 may wait for the acknowledgements of a client in a clean session, of which
+   * the oldest goes first. @default 1000
+   */
+  readonly maxQueued?: number
+  /** Called when one goes. */
+  readonly onDropped?: () => void
 }
+
+/** What an outbox goes by. */
+export type OutboxPolicy = Pick<
+  Required<FanoutOptions>,
+  'mayRead' | 'queueOf' | 'maxQueued' | 'onDropped'
+>
 
 /** What holds where an option is not given. */
 export const FANOUT_DEFAULTS: Required<FanoutOptions> = {
@@ -28,4 +43,7 @@ export const FANOUT_DEFAULTS: Required<FanoutOptions> = {
   maxQueuedBytes: 8 * 1024 * 1024,
   onSlowReader: (client, queuedBytes) => cutSlowReader(client as AedesClient, queuedBytes),
   deliveriesPerTurn: 4096,
+  queueOf: () => undefined,
+  maxQueued: 1000,
+  onDropped: () => {},
 }

@@ -1,18 +1,22 @@
-import type { AedesClient, Notify } from '../aedes-internals.ts'
-import type { ReaderSubscription } from './adopt-client.ts'
+import type { Notify } from '../aedes-internals.ts'
+import type { Reader, ReaderSubscription } from './adopt-client.ts'
 import { combineGrants, type Grant } from './grant.ts'
+import { SharedGroup } from './shared-group.ts'
 
-/** What the index holds: a client's subscription, or a listener that is no client's. */
-export type Subscriber = ReaderSubscription | Notify
+/** What the index holds: a client's subscription, those that share one, or a listener that is no client's. */
+export type Subscriber = ReaderSubscription | SharedGroup | Notify
+
+/** Delivers to one reader; `group` is the name of the shared subscription, if it is for one. */
+export type Deliver = (reader: Reader, grant: Grant, group?: string) => void
 
 /**
  * Calls `deliver` once for each client with a matching subscription, with all that its subscriptions
- * grant. Returns how many there were.
+ * grant, and once for one member of each shared one. Returns how many there were.
  */
 export function forEachReader(
   matched: readonly ReadonlySet<Subscriber>[],
   publisher: string | undefined,
-  deliver: (client: AedesClient, grant: Grant) => void,
+  deliver: Deliver,
 ): number {
   let count = 0
   const [only] = matched
@@ -20,14 +24,22 @@ export function forEachReader(
     // A client has a filter once, so nothing can overlap. By far the most frequent case.
     for (const subscriber of only) {
       if (typeof subscriber === 'function') continue
-      deliver(subscriber.client, grantFor(subscriber, publisher))
+      if (subscriber instanceof SharedGroup) subscriber.deliver(deliver)
+      else deliver(subscriber.reader, grantFor(subscriber, publisher))
       count++
     }
     return count
   }
-  for (const [client, grant] of mergeByClient(matched, publisher)) {
-    deliver(client, grant)
+  for (const [reader, grant] of mergeByClient(matched, publisher)) {
+    deliver(reader, grant)
     count++
+  }
+  for (const subscribers of matched) {
+    for (const subscriber of subscribers) {
+      if (!(subscriber instanceof SharedGroup)) continue
+      subscriber.deliver(deliver)
+      count++
+    }
   }
   return count
 }
@@ -45,19 +57,19 @@ export function forEachListener(
 function mergeByClient(
   matched: readonly ReadonlySet<Subscriber>[],
   publisher: string | undefined,
-): Map<AedesClient, Grant> {
-  const grants = new Map<AedesClient, Grant>()
+): Map<Reader, Grant> {
+  const grants = new Map<Reader, Grant>()
   for (const subscribers of matched) {
     for (const subscriber of subscribers) {
-      if (typeof subscriber === 'function') continue
+      if (typeof subscriber === 'function' || subscriber instanceof SharedGroup) continue
       const grant = grantFor(subscriber, publisher)
-      const before = grants.get(subscriber.client)
-      grants.set(subscriber.client, before ? combineGrants(before, grant) : grant)
+      const before = grants.get(subscriber.reader)
+      grants.set(subscriber.reader, before ? combineGrants(before, grant) : grant)
     }
   }
   return grants
 }
 
 function grantFor(subscription: ReaderSubscription, publisher: string | undefined): Grant {
-  return subscription.client.id === publisher ? subscription.grantForOwn : subscription.grant
+  return subscription.reader.client.id === publisher ? subscription.grantForOwn : subscription.grant
 }

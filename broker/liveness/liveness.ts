@@ -7,7 +7,7 @@ import { judge, SWEEP_MS, type LivenessPolicy } from './sweep.ts'
 
 /** Notices dead peers: one sweep over all connections instead of a timer for each. */
 export interface Liveness {
-  /** Notes from now on when the connection is heard. */
+  /** Notes from now on when the transport answers. */
   watch(connection: Connection): void
   /** Whether this process was stopped a moment ago: who goes now has lost patience with us. */
   wasStalled(): boolean
@@ -61,6 +61,7 @@ export function createLiveness(options: LivenessOptions): Liveness {
     const now = clock.now()
     for (const connection of connections()) {
       const { conn } = connection.client
+      // What the gate holds back is not yet heard, through no fault of the client.
       if (conn.readableLength > 0) connection.heardAt = now
       const verdict = judge(connection, now, policy)
       if (verdict === 'dead') onDead(connection)
@@ -74,7 +75,6 @@ export function createLiveness(options: LivenessOptions): Liveness {
   return {
     watch(connection) {
       const { conn } = connection.client
-      conn.on('readable', () => (connection.heardAt = clock.now()))
       conn.on('pong', () => (connection.transportHeardAt = clock.now()))
     },
     wasStalled() {

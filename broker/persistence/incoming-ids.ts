@@ -14,6 +14,11 @@ export class IncomingIds {
     return this.#idsOf(client)?.has(messageId) ?? false
   }
 
+  /** How many are open. */
+  count(client: SessionClient): number {
+    return this.#idsOf(client)?.size ?? 0
+  }
+
   /** Opens an id. */
   add(client: SessionClient, messageId: number): void {
     const ids = this.#idsOf(client)

@@ -1,12 +1,12 @@
 import { Readable } from 'node:stream'
 
-import type { AedesPublishPacket } from 'aedes'
+import type { AedesPublishPacket, Subscription } from 'aedes'
 
 import { RetainedIndex } from '../retained/retained-index.ts'
 import { ownPayload } from './own-payload.ts'
 import { RetainedStream } from './retained-stream.ts'
 import type { SessionClient } from './session-client.ts'
-import { SessionPersistence } from './session-persistence.ts'
+import { SessionPersistence, type SessionPersistenceOptions } from './session-persistence.ts'
 import { settle } from './settled.ts'
 import { WillStore, type StoredWill } from './will-store.ts'
 
@@ -23,7 +23,31 @@ export type RetainedMessage = Pick<
 export class MemoryPersistence extends SessionPersistence {
   readonly #retained = new RetainedIndex<RetainedMessage>()
   readonly #wills = new WillStore()
+  readonly #root: string
   #brokerId = ''
+  #grants: ReadonlyMap<string, Subscription['qos']> | undefined
+  #outside = 0
+  #rooms = 0
+
+  constructor(options: SessionPersistenceOptions & { readonly root?: string } = {}) {
+    super(options)
+    this.#root = options.root ?? 'presence'
+  }
+
+  /** How many topics outside the presence root have a retained message. */
+  get retainedOutside(): number {
+    return this.#outside
+  }
+
+  /** How many rooms have a retained snapshot. */
+  get roomCount(): number {
+    return this.#rooms
+  }
+
+  /** What is retained on a topic. */
+  retainedPayload(topic: string): string | Buffer | undefined {
+    return this.#retained.get(topic)?.payload
+  }
 
   /** How many topics have a retained message. */
   get retainedCount(): number {
@@ -38,9 +62,30 @@ export class MemoryPersistence extends SessionPersistence {
   /** Retains a message; one without a payload removes what is retained [MQTT-3.3.1-10]. */
   storeRetained(packet: AedesPublishPacket): Promise<void> {
     return settle(() => {
-      if (packet.payload.length === 0) this.#retained.delete(packet.topic)
-      else this.#retained.set(packet.topic, retainedCopy(packet))
+      const { topic } = packet
+      const { size } = this.#retained
+      if (packet.payload.length === 0) this.#retained.delete(topic)
+      else this.#retained.set(topic, retainedCopy(packet))
+      if (this.#retained.size !== size) this.#count(topic, this.#retained.size - size)
     })
+  }
+
+  #count(topic: string, change: number): void {
+    const rooms = `${this.#root}/rooms/`
+    if (topic.startsWith(rooms)) {
+      if (!topic.includes('/', rooms.length)) this.#rooms += change
+    } else if (!topic.startsWith(`${this.#root}/`) && !topic.startsWith('$')) {
+      this.#outside += change
+    }
+  }
+
+  /**
+   * The next lookup is for a SUBSCRIBE that was granted so. Aedes looks the retained messages up right
+   * after it has said what it granted, and does not lower their QoS for filters with wildcards.
+   */
+  noteGrants(subscriptions: readonly Pick<Subscription, 'topic' | 'qos'>[]): void {
+    this.#grants = new Map(subscriptions.map(({ topic, qos }) => [topic, qos]))
+    queueMicrotask(() => (this.#grants = undefined))
   }
 
   /** The retained messages for one filter. */
@@ -50,7 +95,7 @@ export class MemoryPersistence extends SessionPersistence {
 
   /** The retained messages for each of several filters; where they overlap, for each its own. */
   createRetainedStreamCombi(filters: readonly string[]): Readable {
-    return new RetainedStream(matchEach(this.#retained, filters))
+    return new RetainedStream(matchEach(this.#retained, filters, this.#grants))
   }
 
   /** Stores a client's will. */
@@ -75,7 +120,11 @@ export class MemoryPersistence extends SessionPersistence {
 
   /** Forgets the retained messages; can be called twice. */
   destroy(): Promise<void> {
-    return settle(() => this.#retained.clear())
+    return settle(() => {
+      this.#retained.clear()
+      this.#outside = 0
+      this.#rooms = 0
+    })
   }
 }
 
@@ -97,6 +146,12 @@ function retainedCopy(packet: AedesPublishPacket): RetainedMessage {
 function* matchEach(
   retained: RetainedIndex<RetainedMessage>,
   filters: readonly string[],
+  grants: ReadonlyMap<string, Subscription['qos']> | undefined,
 ): Generator<RetainedMessage> {
-  for (const filter of filters) yield* retained.match(filter)
+  for (const filter of filters) {
+    const granted = grants?.get(filter) ?? 2
+    for (const message of retained.match(filter)) {
+      yield message.qos > granted ? { ...message, qos: granted } : message
+    }
+  }
 }

@@ -6,7 +6,7 @@ import { ownPayload } from './own-payload.ts'
 export type OutgoingPacket = QueuedMessage | OutgoingPubrel
 
 /** A queue's own copy of a message; it has a message id once it was sent. */
-type QueuedMessage = Pick<
+export type QueuedMessage = Pick<
   AedesPublishPacket,
   | 'cmd'
   | 'brokerId'
@@ -18,7 +18,11 @@ type QueuedMessage = Pick<
   | 'dup'
   | 'properties'
   | 'messageExpiry'
-> & { messageId: number | undefined }
+> & {
+  messageId: number | undefined
+  /** Version 5: of the subscriptions for which it is queued. */
+  identifiers: readonly number[]
+}
 
 /** The second half of a QoS 2 delivery. */
 export interface OutgoingPubrel {
@@ -34,16 +38,79 @@ export interface PacketReference {
 }
 
 /** What of a subscription decides how a message is delivered to it. */
-export type QueueingSubscription = Partial<Pick<Subscription, 'qos' | 'rap'>>
+export type QueueingSubscription = Partial<Pick<Subscription, 'qos' | 'rap'>> & {
+  readonly subscriptionIdentifier?: number
+}
 
-/** A session's messages above QoS 0 that its client has not acknowledged, in order. */
+/** How a message is to be delivered after all. */
+export interface Terms {
+  readonly qos: QueuedMessage['qos']
+  readonly retain: boolean
+  readonly identifiers: readonly number[]
+}
+
+/**
+ * A session's messages above QoS 0 that its client has not acknowledged, in order.
+ *
+ * Aedes stores a message before it emits it, and what it emits may wait for its turn: while the client is
+ * connected, a message is held until the fan-out releases it. Sent as soon as it is stored, it could be
+ * acknowledged and forgotten by the time it is emitted, and be sent again.
+ */
 export class OutgoingQueue {
   readonly #packets = new Map<string, OutgoingPacket>()
   readonly #keys = new Map<number, string>()
+  /** What is to be sent now, in order. */
+  readonly #ready = new Set<string>()
+  /** What waits for its release, while the client is connected. */
+  readonly #held = new Set<string>()
+  readonly #maxQueued: number
+  readonly #onDropped: () => void
+  #owner: object | undefined
+
+  /** @param maxQueued how many messages may wait; the oldest goes first, and `onDropped` is called */
+  constructor(maxQueued: number = Infinity, onDropped: () => void = () => {}) {
+    this.#maxQueued = maxQueued
+    this.#onDropped = onDropped
+  }
 
   /** How many packets wait. */
   get size(): number {
     return this.#packets.size
+  }
+
+  /** Whether somebody sends what is released. */
+  get isLive(): boolean {
+    return this.#owner !== undefined
+  }
+
+  /** Whether anything is to be sent now. */
+  get isReady(): boolean {
+    return this.#ready.size > 0
+  }
+
+  /** Whether something was sent under this id and is not acknowledged. */
+  hasId(messageId: number): boolean {
+    return this.#keys.has(messageId)
+  }
+
+  /** A connection is there: everything is sent again that is not acknowledged, in order [MQTT-4.4.0-1]. */
+  open(owner: object): void {
+    this.#owner = owner
+    this.#held.clear()
+    this.#ready.clear()
+    for (const [key, packet] of this.#packets) {
+      this.#ready.add(key)
+      // It has an id, so it was sent before, and this is the client's second chance [MQTT-3.3.1-1].
+      if (packet.cmd === 'publish' && packet.messageId !== undefined) packet.dup = true
+    }
+  }
+
+  /** The connection has gone: what comes from now on waits for the next one, unless that has opened it already. */
+  close(owner: object): void {
+    if (this.#owner !== owner) return
+    this.#owner = undefined
+    this.#held.clear()
+    this.#ready.clear()
   }
 
   /**
@@ -54,24 +121,53 @@ export class OutgoingQueue {
     const key = keyOf(packet)
     const copy = copyFor(packet, subscription)
     const present = this.#packets.get(key)
-    if (present === undefined) this.#packets.set(key, copy)
-    else if (present.cmd === 'publish' && copy.qos > present.qos) present.qos = copy.qos
+    if (present === undefined) {
+      this.#packets.set(key, copy)
+      if (this.isLive) this.#held.add(key)
+    } else if (present.cmd === 'publish') {
+      if (copy.qos > present.qos) present.qos = copy.qos
+      present.retain ||= copy.retain
+      present.identifiers = [...present.identifiers, ...copy.identifiers]
+    }
+    // What is held is not yet too much: it was stored in one go, and is sent in one.
+    while (this.#packets.size - this.#held.size > this.#maxQueued && this.#dropOldest()) {
+      this.#onDropped()
+    }
+  }
+
+  /** A message is to be sent now, on these terms. False when it is not, or no longer, in the queue. */
+  release(reference: PacketReference, { qos, retain, identifiers }: Terms): boolean {
+    const key = keyOf(reference)
+    const packet = this.#packets.get(key)
+    if (packet === undefined) return false
+    if (this.#held.delete(key) && packet.cmd === 'publish') {
+      Object.assign(packet, { qos, retain, identifiers })
+      this.#ready.add(key)
+    }
+    return true
+  }
+
+  /** Takes what is to be sent next; it stays in the queue until it is removed. */
+  next(): OutgoingPacket | undefined {
+    for (const key of this.#ready) {
+      this.#ready.delete(key)
+      const packet = this.#packets.get(key)
+      if (packet) return packet
+    }
+    return undefined
   }
 
   /**
-   * Notes under which id a message is sent, or that a PUBREL has taken its place. A message that is
-   * not in the queue needs no note: it was acknowledged while its second copy was on the way, or it
-   * is a retained one, which Aedes sends without storing it.
+   * Notes under which id a message is sent, or that a PUBREL has taken its place. Neither is noted for
+   * what is not in the queue: it was acknowledged before, or was never sent.
    */
-  update(packet: AedesPublishPacket | OutgoingPubrel): void {
+  update(packet: PacketReference & { readonly cmd: AedesPublishPacket['cmd'] | 'pubrel' }): void {
     const { messageId } = packet
     if (messageId === undefined) return
     if (packet.cmd === 'pubrel') {
-      // By id alone: a PUBREL carries nothing else. For an unknown id (a retained message) it is
-      // kept all the same, since the client remembers the id until it has seen the PUBREL.
-      const key = this.#keys.get(messageId) ?? `pubrel ${messageId}`
-      this.#packets.set(key, { cmd: 'pubrel', messageId })
-      this.#keys.set(messageId, key)
+      // By id alone: a PUBREL carries nothing else.
+      const key = this.#keys.get(messageId)
+      if (key !== undefined) this.#packets.set(key, { cmd: 'pubrel', messageId })
       return
     }
     const key = keyOf(packet)
@@ -88,9 +184,8 @@ export class OutgoingQueue {
     const key = messageId === undefined ? keyOf(reference) : this.#keys.get(messageId)
     if (key === undefined) return undefined
     const packet = this.#packets.get(key)
-    this.#packets.delete(key)
+    this.#forget(key, packet)
     if (messageId !== undefined) this.#keys.delete(messageId)
-    if (packet?.messageId !== undefined) this.#keys.delete(packet.messageId)
     return packet
   }
 
@@ -100,10 +195,26 @@ export class OutgoingQueue {
     const waiting = [...this.#packets]
     for (const [key, packet] of waiting) {
       if (this.#packets.get(key) !== packet) continue
-      // It has an id, so it was sent before, and this is the client's second chance [MQTT-3.3.1-1].
       if (packet.cmd === 'publish' && packet.messageId !== undefined) packet.dup = true
       yield packet
     }
+  }
+
+  /** Drops the oldest message; not a PUBREL, for which the other side waits. Returns whether there was one. */
+  #dropOldest(): boolean {
+    for (const [key, packet] of this.#packets) {
+      if (packet.cmd !== 'publish' || this.#held.has(key)) continue
+      this.#forget(key, packet)
+      return true
+    }
+    return false
+  }
+
+  #forget(key: string, packet: OutgoingPacket | undefined): void {
+    this.#packets.delete(key)
+    this.#ready.delete(key)
+    this.#held.delete(key)
+    if (packet?.messageId !== undefined) this.#keys.delete(packet.messageId)
   }
 }
 
@@ -111,7 +222,10 @@ function keyOf({ brokerId, brokerCounter }: PacketReference): string {
   return `${brokerId}:${brokerCounter}`
 }
 
-function copyFor(packet: AedesPublishPacket, { qos, rap }: QueueingSubscription): QueuedMessage {
+function copyFor(
+  packet: AedesPublishPacket,
+  { qos, rap, subscriptionIdentifier }: QueueingSubscription,
+): QueuedMessage {
   const copy: QueuedMessage = {
     cmd: 'publish',
     brokerId: packet.brokerId,
@@ -124,6 +238,7 @@ function copyFor(packet: AedesPublishPacket, { qos, rap }: QueueingSubscription)
     retain: rap === true && packet.retain,
     dup: false,
     messageId: undefined,
+    identifiers: subscriptionIdentifier === undefined ? [] : [subscriptionIdentifier],
   }
   // Aedes writes the remaining lifetime into the properties of what it delivers.
   if (packet.properties !== undefined) copy.properties = { ...packet.properties }

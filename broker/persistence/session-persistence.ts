@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import type { AedesPublishPacket, Subscription } from 'aedes'
 
 import { createFilterIndex } from '../fanout/filter-index.ts'
+import { isSharedName } from '../fanout/shared-name.ts'
 import { IncomingIds } from './incoming-ids.ts'
 import {
   OutgoingQueue,
@@ -26,12 +27,63 @@ export interface SessionSubscription {
   readonly subscriptionIdentifier?: number
 }
 
+/** Options of {@link SessionPersistence}. */
+export interface SessionPersistenceOptions {
+  /** How many messages may wait for one session, of which the oldest goes first. @default any number */
+  readonly maxQueued?: number
+  /** Whether somebody else than Aedes sends what is queued, see {@link SessionPersistence.queueOf}. @default false */
+  readonly isSentByFanout?: boolean
+}
+
 /** The part of the store that is about sessions: subscriptions, and messages above QoS 0. */
 export class SessionPersistence {
   readonly #subscriptions = new Map<string, Map<string, SessionSubscription>>()
   readonly #index = createFilterIndex<SessionSubscription>()
   readonly #outgoing = new Map<string, OutgoingQueue>()
   readonly #incoming = new IncomingIds()
+  /** The sessions that outlive their connection, with or without subscriptions. */
+  readonly #kept = new Set<string>()
+  readonly #maxQueued: number
+  readonly #isSentByFanout: boolean
+  #overflowed = 0
+
+  constructor({ maxQueued = Infinity, isSentByFanout = false }: SessionPersistenceOptions = {}) {
+    this.#maxQueued = maxQueued
+    this.#isSentByFanout = isSentByFanout
+  }
+
+  /** Notes that there is a session, which will outlive its connection. */
+  keepSession(clientId: string): void {
+    this.#kept.add(clientId)
+  }
+
+  /** Whether there is a session to be resumed. */
+  hasSession(clientId: string): boolean {
+    return this.#kept.has(clientId)
+  }
+
+  /** The messages above QoS 0 of a session; undefined when there is none. */
+  queueOf(clientId: string): OutgoingQueue | undefined {
+    return this.#kept.has(clientId) ? this.#queue(clientId) : this.#outgoing.get(clientId)
+  }
+
+  #queue(clientId: string): OutgoingQueue {
+    return getOrCreate(
+      this.#outgoing,
+      clientId,
+      () => new OutgoingQueue(this.#maxQueued, () => this.#overflowed++),
+    )
+  }
+
+  /** How many QoS 2 messages of a client are not released yet. */
+  openIncoming(client: SessionClient): number {
+    return this.#incoming.count(client)
+  }
+
+  /** How many messages went because too many waited for a session. */
+  get overflowed(): number {
+    return this.#overflowed
+  }
 
   /**
    * Adds to a session's subscriptions. For each filter of a SUBSCRIBE that is granted Aedes passes
@@ -46,7 +98,7 @@ export class SessionPersistence {
         this.#unindex(stored.get(own.topic))
         stored.set(own.topic, own)
         // Messages are stored for who asked for them above QoS 0.
-        if (own.qos > 0) this.#index.add(own.topic, own)
+        if (own.qos > 0 && !isSharedName(own.topic)) this.#index.add(own.topic, own)
       }
     })
   }
@@ -87,6 +139,7 @@ export class SessionPersistence {
       }
       this.#subscriptions.delete(client.id)
       this.#outgoing.delete(client.id)
+      this.#kept.delete(client.id)
       this.#incoming.deleteAll(client)
     })
   }
@@ -128,8 +181,7 @@ export class SessionPersistence {
       if (subscriptions.length === 0) return
       const shared = { ...packet, payload: ownPayload(packet.payload) }
       for (const subscription of subscriptions) {
-        const queue = getOrCreate(this.#outgoing, subscription.clientId, () => new OutgoingQueue())
-        queue.add(shared, subscription)
+        this.#queue(subscription.clientId).add(shared, subscription)
       }
     })
   }
@@ -139,13 +191,7 @@ export class SessionPersistence {
     client: SessionClient,
     packet: AedesPublishPacket | OutgoingPubrel,
   ): Promise<void> {
-    return settle(() => {
-      if (packet.cmd === 'pubrel') {
-        getOrCreate(this.#outgoing, client.id, () => new OutgoingQueue()).update(packet)
-      } else {
-        this.#outgoing.get(client.id)?.update(packet)
-      }
-    })
+    return settle(() => this.#outgoing.get(client.id)?.update(packet))
   }
 
   /** Takes what was acknowledged out of a session's queue. */
@@ -156,13 +202,15 @@ export class SessionPersistence {
     return settle(() => {
       const queue = this.#outgoing.get(client.id)
       const removed = queue?.remove(packet)
-      if (queue?.size === 0) this.#outgoing.delete(client.id)
+      // While its client is there the queue is in use.
+      if (queue?.size === 0 && !queue.isLive) this.#outgoing.delete(client.id)
       return removed
     })
   }
 
-  /** What a session owes its client, in order. */
+  /** What a session owes its client, in order; nothing when somebody else sends it. */
   outgoingStream(client: SessionClient): Readable {
+    if (this.#isSentByFanout) return Readable.from([])
     return Readable.from(this.#outgoing.get(client.id)?.pending() ?? [])
   }
 

@@ -11,6 +11,8 @@ import type { Connection, Identity } from '../connection.ts'
 export interface Announcer {
   /** The connection is there; once. */
   announce(connection: Connection): void
+  /** Says again what its documents come to. */
+  repeat(connection: Connection): void
   /** The payload that says that the connection is over. */
   formatEnd(connection: Connection, cause: Cause): string
   /** Publishes that the connection is over; once. */
@@ -62,8 +64,13 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
     })
   }
 
+  function repeat({ identity, state, id, document }: Connection): void {
+    if (state === 'announced' && identity) say(identity, { ...document, connection: id, broker })
+  }
+
   return {
     formatEnd,
+    repeat,
     announce(connection) {
       const { identity, state, id } = connection
       if (state !== 'connecting' || !identity?.present) return
@@ -78,9 +85,9 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
     },
     async answerRollCall(rollcall) {
       let left = SLICE
-      for (const { identity, state, id, document } of connections()) {
-        if (state !== 'announced' || !identity) continue
-        say(identity, { ...document, connection: id, broker })
+      for (const connection of connections()) {
+        if (connection.state !== 'announced') continue
+        repeat(connection)
         if (--left > 0) continue
         left = SLICE
         await nextTurn()

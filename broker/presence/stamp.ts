@@ -13,8 +13,9 @@ const decoder = new TextDecoder('utf-8', { fatal: true })
 
 /**
  * Checks what a client says of its own connection, notes it, and stamps it: with the connection's
- * and the broker's id, and without what only a broker may say.
+ * and the broker's id, and without what only a broker may say or hear.
  *
+ * @param refuse says why the client may not say so; then nothing is noted of it
  * @returns the payload to publish, or one sentence about what is wrong
  */
 export function stampDocument(
@@ -22,10 +23,14 @@ export function stampDocument(
   payload: string | Buffer,
   broker: string,
   limits: DocumentLimits,
+  refuse: (document: ConnectionDocument) => string | undefined = () => undefined,
 ): Result<string> {
   const parsed = parse(payload, limits)
   if (!parsed.ok) return parsed
-  const { ended: _, lastSeen: __, reason, ...said } = parsed.value
+  const refusal = refuse(parsed.value)
+  if (refusal !== undefined) return failure(refusal)
+  const { ended: _, lastSeen: __, reason, unloadKey, ...said } = parsed.value
+  if (unloadKey !== undefined) connection.unloadKey = unloadKey
   // From a client only `left` and `unload` count; how else it ended others find out.
   const isOffline = said.status === 'offline'
   const cause = reason === 'left' || reason === 'unload' ? reason : 'closed'

@@ -6,6 +6,8 @@ export interface ConnectionInfo {
   readonly transport: 'tcp' | 'websocket'
   /** The peer's address as the socket has it; undefined when the peer has already gone. */
   readonly remoteAddress: string | undefined
+  /** The common name of the peer's certificate, when it has one that was verified. */
+  readonly certificate?: string
   /** The upgrade request of a WebSocket. */
   readonly request?: IncomingMessage
 }

@@ -1,5 +1,25 @@
 import { createServer, type Socket } from 'node:net'
+import {
+  createServer as createTlsServer,
+  type SecureContextOptions,
+  type TLSSocket,
+} from 'node:tls'
 import type { OnConnection } from './connection-info.ts'
+import { takeProxyHeader } from './proxy-protocol.ts'
+import type { TrustedProxies } from './trusted-proxies.ts'
+
+/** How a port speaks TLS. */
+export interface TlsOptions extends SecureContextOptions {
+  /** Whether clients are asked for a certificate; who has none is let in without. @default false */
+  readonly requestCert?: boolean
+}
+
+/** Counts connections in and out, and refuses those that are too many. */
+export interface Turnstile {
+  /** False when it is to be closed at once. */
+  enter(address: string | undefined): boolean
+  leave(address: string | undefined): void
+}
 
 /** Options of {@link createTcpListener}. */
 export interface TcpListenerOptions {
@@ -12,20 +32,34 @@ export interface TcpListenerOptions {
    * @default 10000
    */
   readonly keepAliveDelayMs?: number
+  /** @default everybody is let in */
+  readonly turnstile?: Turnstile
+  /** Who may begin with a PROXY header. @default nobody */
+  readonly proxies?: TrustedProxies
+  /** @default plain MQTT */
+  readonly tls?: TlsOptions
 }
 
-/** A plain MQTT port. */
+/** An MQTT port. */
 export interface TcpListener {
   /** Resolves with the bound port; rejects with the system's own error (`EADDRINUSE`, `EACCES`, …). */
   listen(port: number, host?: string): Promise<number>
+  /** Other certificates for whoever connects from now on; those who are connected do not notice. */
+  setSecureContext(context: SecureContextOptions): void
   /** Stops listening and cuts what is still connected: who wants to say goodbye does it before. */
   close(): Promise<void>
 }
 
+/** How long a TLS handshake may take, in milliseconds. */
+const HANDSHAKE_TIMEOUT_MS = 10_000
+
 /** Creates a TCP listener; nothing is bound before `listen`. */
 export function createTcpListener(options: TcpListenerOptions): TcpListener {
-  const { onConnection, keepAliveDelayMs = 10_000 } = options
+  const { onConnection, keepAliveDelayMs = 10_000, turnstile, proxies } = options
   const sockets = new Set<Socket>()
+  /** For whom a socket under TLS speaks, by its own address and port. */
+  const addresses = new Map<string, string | undefined>()
+  const secure = options.tls && createSecure(options.tls)
   let closing: Promise<void> | undefined
 
   // Without noDelay each small exchange waits 40 ms for Nagle's algorithm and the delayed ACK.
@@ -34,9 +68,43 @@ export function createTcpListener(options: TcpListenerOptions): TcpListener {
     (socket) => {
       sockets.add(socket)
       socket.once('close', () => sockets.delete(socket))
-      onConnection(socket, { transport: 'tcp', remoteAddress: socket.remoteAddress })
+      const { remoteAddress } = socket
+      if (!proxies?.isTrusted(remoteAddress)) return enter(socket, remoteAddress)
+      takeProxyHeader(socket, (address) => enter(socket, address ?? remoteAddress))
     },
   )
+
+  function enter(socket: Socket, remoteAddress: string | undefined): void {
+    if (turnstile?.enter(remoteAddress) === false) {
+      socket.destroy()
+      return
+    }
+    socket.once('close', () => turnstile?.leave(remoteAddress))
+    if (!secure) return onConnection(socket, { transport: 'tcp', remoteAddress })
+    const key = endpointOf(socket)
+    addresses.set(key, remoteAddress)
+    socket.once('close', () => addresses.delete(key))
+    secure.emit('connection', socket)
+  }
+
+  function createSecure(tls: TlsOptions): ReturnType<typeof createTlsServer> {
+    const tlsServer = createTlsServer({
+      ...tls,
+      // Who has no certificate, or one of another authority, may still have a token.
+      rejectUnauthorized: false,
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+      minVersion: 'TLSv1.2',
+    })
+    tlsServer.on('secureConnection', (socket) => {
+      const remoteAddress = addresses.get(endpointOf(socket))
+      const certificate = nameInCertificate(socket)
+      const named = certificate === undefined ? {} : { certificate }
+      onConnection(socket, { transport: 'tcp', remoteAddress, ...named })
+    })
+    // Scanners and clients that do not speak TLS; Node closes the socket.
+    tlsServer.on('tlsClientError', () => {})
+    return tlsServer
+  }
 
   return {
     listen: (port, host) =>
@@ -48,6 +116,7 @@ export function createTcpListener(options: TcpListenerOptions): TcpListener {
           resolve(typeof address === 'object' && address ? address.port : port)
         })
       }),
+    setSecureContext: (context) => secure?.setSecureContext(context),
     close: () =>
       (closing ??= new Promise((resolve) => {
         // The callback's only error is that nothing was listening, which is what was asked for.
@@ -55,4 +124,15 @@ export function createTcpListener(options: TcpListenerOptions): TcpListener {
         for (const socket of sockets) socket.destroy()
       })),
   }
+}
+
+function endpointOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`
+}
+
+/** The common name of a certificate that an authority of ours has signed. */
+export function nameInCertificate(socket: TLSSocket): string | undefined {
+  if (!socket.authorized) return undefined
+  const { subject } = socket.getPeerCertificate() as { subject?: { CN?: unknown } }
+  return typeof subject?.CN === 'string' ? subject.CN : undefined
 }

@@ -113,7 +113,8 @@ export class WebSocketDuplex extends Duplex {
 
   #send(bytes: Buffer, callback: Callback): void {
     // Once the peer has said goodbye nobody reads this; `end` follows, which is no error.
-    if (this.#socket.readyState !== WebSocket.OPEN) callback()
+    // And an empty write needs no frame: its callback says that what was written before is taken.
+    if (this.#socket.readyState !== WebSocket.OPEN || bytes.length === 0) callback()
     else this.#socket.send(bytes, { binary: true, compress: false }, callback)
   }
 

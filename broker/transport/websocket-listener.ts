@@ -1,8 +1,12 @@
 import { STATUS_CODES, type IncomingMessage, type Server } from 'node:http'
 import type { Server as SecureServer } from 'node:https'
 import type { Duplex } from 'node:stream'
+import { TLSSocket } from 'node:tls'
 import { WebSocketServer, type ServerOptions } from 'ws'
 import type { OnConnection } from './connection-info.ts'
+import type { OriginRule } from './origins.ts'
+import { nameInCertificate, type Turnstile } from './tcp-listener.ts'
+import type { TrustedProxies } from './trusted-proxies.ts'
 import { createWebSocketDuplex, type WebSocketDuplex } from './websocket-duplex.ts'
 
 /** Options of {@link attachWebSocketListener}. */
@@ -16,6 +20,12 @@ export interface WebSocketListenerOptions {
    * @default 1 MiB + 128 KiB
    */
   readonly maxFrameBytes?: number
+  /** Whose pages may connect. @default everybody's */
+  readonly mayOpen?: OriginRule
+  /** @default everybody is let in */
+  readonly turnstile?: Turnstile
+  /** Who may say for whom it speaks. @default nobody */
+  readonly proxies?: TrustedProxies
   /** How long a peer may take to answer a close frame before the socket is cut. @default 2000 */
   readonly closeTimeoutMs?: number
 }
@@ -56,10 +66,16 @@ export function attachWebSocketListener(
       if (server.listenerCount('upgrade') === 1) refuse(socket, 404)
       return
     }
+    if (options.mayOpen?.(request) === false) return refuse(socket, 403)
+    const remoteAddress = options.proxies?.clientOf(request) ?? request.socket.remoteAddress
+    if (options.turnstile?.enter(remoteAddress) === false) return refuse(socket, 429)
+    socket.once('close', () => options.turnstile?.leave(remoteAddress))
+    const certificate =
+      request.socket instanceof TLSSocket ? nameInCertificate(request.socket) : undefined
+    const named = certificate === undefined ? {} : { certificate }
     sockets.handleUpgrade(request, socket, head, (accepted) => {
-      const { remoteAddress } = request.socket
       const duplex = createWebSocketDuplex(accepted, { remoteAddress })
-      onConnection(duplex, { transport: 'websocket', remoteAddress, request })
+      onConnection(duplex, { transport: 'websocket', remoteAddress, request, ...named })
     })
   }
 

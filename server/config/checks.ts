@@ -1,4 +1,5 @@
 import { failure, show, success, type Result } from '../../protocol/result.ts'
+import { isLoopbackName } from '../../broker/transport/origins.ts'
 import type { Given } from './given.ts'
 
 /** A value that somebody gave to an option, with what it was read as. */
@@ -16,7 +17,50 @@ export function checkTogether(command: string, byKey: ReadonlyMap<string, Checke
       )
     }
   }
-  return checkBroker(command, byKey)
+  // Nobody connects to a bridge.
+  const problem =
+    command === 'bridge'
+      ? undefined
+      : (checkTls(byKey) ?? checkKeys(byKey) ?? checkStrangers(byKey))
+  return problem === undefined ? checkBroker(command, byKey) : failure(problem)
+}
+
+/** The options by which clients prove who they are. */
+const KEYS = ['jwtSecret', 'jwtKey', 'jwksUrl']
+const PROOFS = [...KEYS, 'passwords', 'tlsCa']
+
+function checkTls(byKey: ReadonlyMap<string, Checked>): string | undefined {
+  const [cert, key, ca] = ['tlsCert', 'tlsKey', 'tlsCa'].map((name) => byKey.get(name))
+  if (cert && !key) return `${cert.source} needs --tls-key, got nothing`
+  if (key && !cert) return `${key.source} needs --tls-cert, got nothing`
+  if (ca && !cert) return `${ca.source} needs --tls-cert and --tls-key, got nothing`
+  return undefined
+}
+
+function checkKeys(byKey: ReadonlyMap<string, Checked>): string | undefined {
+  const [one, other] = KEYS.flatMap((name) => byKey.get(name) ?? [])
+  if (one && other) return `expected one key for tokens, got ${one.source} and ${other.source}`
+  const aside = byKey.get('jwtAudience') ?? byKey.get('jwtIssuer')
+  if (aside && !one) {
+    return `${aside.source} needs one of --jwt-secret, --jwt-key and --jwks-url, got nothing`
+  }
+  const secret = byKey.get('jwtSecret')
+  const length = Buffer.byteLength(String(secret?.value ?? ''))
+  return secret && length < 32
+    ? `${secret.source}: expected at least 32 bytes, got ${length}`
+    : undefined
+}
+
+function checkStrangers(byKey: ReadonlyMap<string, Checked>): string | undefined {
+  const host = byKey.get('host')
+  if (!host || isLoopbackName(String(host.value))) return undefined
+  if (byKey.get('allowAnonymous')?.value === true) return undefined
+  if (PROOFS.some((name) => byKey.has(name))) return undefined
+  return (
+    `${host.source}: on ${String(host.value)} anybody could connect under any name; say how clients prove ` +
+    'who they are with --jwt-secret, --jwt-key, --jwks-url, --passwords or --tls-ca, or let everybody in ' +
+    'with --allow-anonymous'
+  )
 }
 
 function checkBroker(command: string, byKey: ReadonlyMap<string, Checked>): Result<void> {

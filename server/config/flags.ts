@@ -20,7 +20,7 @@ export function readFlags(
 ): Result<CommandLine> {
   const byName = new Map(options.map((option) => [option.flag.slice(2), option]))
   const { tokens, positionals } = parseArgs({
-    args: [...argv],
+    args: fillSwitches(argv, options),
     options: parserOptions(byName),
     allowPositionals: true,
     // Its own errors run to several sentences, so unknown flags are found below.
@@ -43,6 +43,16 @@ export function readFlags(
     given.set(option, { option, source: option.flag, raw: withEarlier(given.get(option), value) })
   }
   return success({ words: positionals, help: false, version: false, given: [...given.values()] })
+}
+
+/** A flag that needs no value gets one: `--allow-anonymous` is `--allow-anonymous=yes`. */
+function fillSwitches(argv: readonly string[], options: readonly Option[]): string[] {
+  const switches = new Set(
+    options.filter(({ spec }) => spec.kind === 'switch').map(({ flag }) => flag),
+  )
+  return argv.map((word, at) =>
+    switches.has(word) && !/^(yes|no|true|false)$/.test(argv[at + 1] ?? '') ? `${word}=yes` : word,
+  )
 }
 
 function parserOptions(

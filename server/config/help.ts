@@ -11,6 +11,8 @@ Usage: presence-bridge [server | broker | bridge] [options]
   broker   broker and HTTP only
   bridge   bridge only, attached to the broker that --broker names
 
+presence-bridge passwd FILE USER sets a password in the file of --passwords.
+
 Each option can be given as a flag, as an environment variable or in a JSON
 file; a flag goes before a variable, a variable before the file. Each is listed
 with its [default] and its key in the file, where a dot stands for an object in
@@ -39,7 +41,7 @@ function formatOption(option: Option, width: number): string {
   const { heading, about, choices, kind, notInFile } = option.spec
   const sentence = choices ? `${about} One of ${choices.join(', ')}.` : about
   const standard = `[${option.spec.default || 'not set'}]`
-  const facts = notInFile ? standard : `${standard.padEnd(13)}${option.key}`
+  const facts = notInFile ? standard : `${standard.padEnd(19)}${option.key}`
   return (
     (heading === undefined ? '' : `\n${heading}\n`) +
     formatRows(

@@ -3,6 +3,7 @@ import type { RoomGrace } from '../../bridge/index.ts'
 import { formatDuration, parseDuration } from '../../protocol/duration.ts'
 import { failure, show, success, type Result } from '../../protocol/result.ts'
 import { isValidId, parseRoot } from '../../protocol/topics.ts'
+import { parseNetwork } from '../../broker/transport/trusted-proxies.ts'
 import { parseRoomGraces } from './room-grace.ts'
 import { formatSize, parseSize } from './size.ts'
 import type { Bounds } from './spec.ts'
@@ -11,17 +12,24 @@ import { parseUrl } from './url.ts'
 
 /** What the values of each kind are once they are read. */
 export interface KindValues {
+  /** Networks of addresses. */
+  readonly addresses: readonly string[]
+  /** Everything, nothing, or what matches one of these filters. */
+  readonly appTopics: 'allow' | 'deny' | readonly string[]
   readonly choice: string
   readonly count: number
   /** In milliseconds. */
   readonly duration: number
   readonly host: string
   readonly id: string
+  readonly list: readonly string[]
   readonly path: string
   readonly port: number
   readonly roomGrace: readonly RoomGrace[]
   /** In bytes. */
   readonly size: number
+  /** A flag that needs no value. */
+  readonly switch: boolean
   readonly text: string
   readonly topic: string
   readonly url: string
@@ -40,6 +48,23 @@ interface Kind<Value> {
 
 /** Every kind of values that an option can have. */
 export const KINDS: { readonly [Name in KindName]: Kind<KindValues[Name]> } = {
+  addresses: {
+    placeholder: 'networks',
+    schema: () =>
+      readWith((value) => {
+        const list = readList(value)
+        if (!list.ok) return list
+        const wrong = list.value.map(parseNetwork).find(({ ok }) => !ok)
+        return wrong?.ok === false ? wrong : list
+      }),
+  },
+  appTopics: {
+    placeholder: 'filters',
+    schema: () =>
+      readWith<KindValues['appTopics']>((value) =>
+        value === 'allow' || value === 'deny' ? success(value) : readList(value),
+      ),
+  },
   choice: {
     placeholder: 'name',
     schema: ({ choices = [] }) =>
@@ -68,6 +93,7 @@ export const KINDS: { readonly [Name in KindName]: Kind<KindValues[Name]> } = {
       )
     },
   },
+  list: { placeholder: 'patterns', schema: () => readWith(readList) },
   path: { placeholder: 'file', schema: () => text('the path of a file') },
   port: {
     placeholder: 'port',
@@ -81,6 +107,7 @@ export const KINDS: { readonly [Name in KindName]: Kind<KindValues[Name]> } = {
     placeholder: 'size',
     schema: (bounds) => within(readWith(parseSize), parseSize, formatSize, bounds),
   },
+  switch: { placeholder: 'yes', schema: () => readWith(readSwitch) },
   text: { placeholder: 'text', schema: () => text('text') },
   topic: {
     placeholder: 'topic',
@@ -165,6 +192,21 @@ function wholeNumber(what: string): (bounds: Bounds) => v.GenericSchema<unknown,
 // A bare number would be milliseconds, which nobody means who writes `"closed": 5` into a file.
 function readDuration(value: unknown): Result<number> {
   return parseDuration(typeof value === 'number' ? String(value) : value)
+}
+
+/** `a,b` or, in a file, `["a","b"]`. */
+function readList(value: unknown): Result<readonly string[]> {
+  const items: unknown = typeof value === 'string' ? value.split(',') : value
+  if (!Array.isArray(items) || items.some((item) => typeof item !== 'string')) {
+    return failure(`expected names with commas between them, got ${show(value)}`)
+  }
+  return success(items.map((item: string) => item.trim()).filter((item) => item !== ''))
+}
+
+function readSwitch(value: unknown): Result<boolean> {
+  if (value === true || value === 'yes' || value === 'true') return success(true)
+  if (value === false || value === 'no' || value === 'false') return success(false)
+  return failure(`expected yes or no, got ${show(value)}`)
 }
 
 function readRoomGraces(value: unknown, max: string | undefined): Result<readonly RoomGrace[]> {

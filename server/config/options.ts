@@ -29,6 +29,85 @@ export const OPTIONS = {
     default: '8080',
   },
 
+  tlsCert: {
+    heading: 'TLS',
+    kind: 'path',
+    about:
+      'The certificate, in PEM with those between it and its authority. With it HTTP and WebSocket speak TLS, MQTT has a port with TLS, and the one without listens on 127.0.0.1 only. Read again on SIGHUP.',
+  },
+  tlsKey: {
+    kind: 'path',
+    about: 'The key of the certificate, in PEM.',
+  },
+  tlsCa: {
+    kind: 'path',
+    about:
+      'The authority of client certificates, in PEM; the common name of a certificate that it has signed is a user.',
+  },
+  mqttsPort: {
+    kind: 'port',
+    about: 'With a certificate: the port for MQTT over TLS; 0 is any free one.',
+    default: '8883',
+  },
+  trustedProxy: {
+    heading: 'Who is asked for',
+    kind: 'addresses',
+    about:
+      'The proxies that may say for whom they speak, such as 10.0.0.0/8: by the PROXY protocol over TCP, by X-Forwarded-For over HTTP.',
+    default: '',
+  },
+  origins: {
+    kind: 'list',
+    about:
+      'The web pages that may open WebSockets, such as https://*.example.com. Unless set: every page where clients prove who they are, else those of this machine.',
+  },
+
+  jwtSecret: {
+    heading: 'Who may connect',
+    kind: 'text',
+    about:
+      'Tokens (JWT) are signed with this secret by HS256; at least 32 bytes, safest as an environment variable.',
+    secret: true,
+  },
+  jwtKey: {
+    kind: 'path',
+    about:
+      'Tokens are signed by RS256 or ES256; this is the public key, in PEM. Read again on SIGHUP.',
+  },
+  jwksUrl: {
+    kind: 'url',
+    about: 'Tokens are signed by RS256 or ES256; the public keys are published here (JWKS).',
+    schemes: ['https', 'http'],
+  },
+  jwtAudience: {
+    kind: 'text',
+    about: 'What the aud of a token has to name.',
+  },
+  jwtIssuer: {
+    kind: 'text',
+    about: 'What the iss of a token has to be.',
+  },
+  passwords: {
+    kind: 'path',
+    about: 'Users with passwords: a file that presence-bridge passwd writes. Read again on SIGHUP.',
+  },
+  allowAnonymous: {
+    kind: 'switch',
+    about:
+      'Lets in who proves nothing, on any address. Where others prove who they are, it reads but is not present.',
+    default: 'no',
+  },
+  defaultRooms: {
+    kind: 'list',
+    about: 'The rooms that may be joined and watched by who has no claim that says which.',
+    default: '*',
+  },
+  appTopics: {
+    kind: 'appTopics',
+    about:
+      "Topics outside of presence: allow, deny, or filters such as 'chat/#,devices/{client}/#'. Unless set: deny where clients prove who they are, else allow.",
+  },
+
   root: {
     heading: 'Topics',
     kind: 'topic',
@@ -128,7 +207,7 @@ export const OPTIONS = {
     kind: 'duration',
     about: 'How long an idle peer may be unreachable before it counts as dead.',
     default: '20s',
-    min: '1s',
+    min: '2s',
     max: '1h',
   },
   keepaliveTolerance: {
@@ -172,12 +251,85 @@ export const OPTIONS = {
     min: '1',
     max: '100000',
   },
+  maxConnections: {
+    kind: 'count',
+    about: 'The most connections.',
+    default: '20000',
+  },
+  maxPerAddress: {
+    kind: 'count',
+    about: 'The most connections of one address (in IPv6 of a /64), other than this machine.',
+    default: '500',
+  },
+  maxConnectsPerSecond: {
+    kind: 'count',
+    about: 'The most new connections a second of one address; ten times as many at once.',
+    default: '50',
+    min: '1',
+  },
+  maxMessagesPerSecond: {
+    kind: 'count',
+    about:
+      'The most messages and subscriptions a second of one user. Who does more is held back, and cut when 5 s wait.',
+    default: '250',
+    min: '1',
+  },
+  maxDocumentsPerSecond: {
+    kind: 'count',
+    about: 'The most connection documents a second of one user, in the same way.',
+    default: '50',
+    min: '1',
+  },
+  maxSubscriptions: {
+    kind: 'count',
+    about: 'The most filters of one connection.',
+    default: '200',
+  },
+  maxSessions: {
+    kind: 'count',
+    about: 'The most sessions that are kept for absent clients.',
+    default: '10000',
+  },
+  maxSessionsPerUser: {
+    kind: 'count',
+    about: 'The most of one user.',
+    default: '20',
+    min: '1',
+  },
+  maxSessionQueue: {
+    kind: 'count',
+    about: 'The most messages that wait for one session; the oldest goes first.',
+    default: '1000',
+    min: '1',
+  },
+  sessionExpiry: {
+    kind: 'duration',
+    about: 'How long a session is kept at most.',
+    default: '7d',
+    max: '365d',
+  },
+  maxRetained: {
+    kind: 'count',
+    about: 'The most retained messages outside of presence.',
+    default: '10000',
+  },
+  maxRoomsInAll: {
+    kind: 'count',
+    about: 'The most rooms, those that were left lately included.',
+    default: '100000',
+  },
+  maxMembers: {
+    kind: 'count',
+    about: 'The most members of one room.',
+    default: '100000',
+    min: '1',
+  },
   maxPacketSize: {
     kind: 'size',
     about: 'The largest MQTT packet.',
     default: '1MB',
     min: '1kB',
-    max: '256MB',
+    max: '255MB',
     atMost: 'maxQueuedBytes',
   },
   maxQueuedBytes: {
@@ -191,14 +343,14 @@ export const OPTIONS = {
     about: 'The most levels of a topic.',
     default: '32',
     min: '8',
-    max: '1000',
+    max: '100',
   },
 
   broker: {
-    heading: 'The bridge command',
+    heading: 'Broker and bridge apart',
     kind: 'url',
     about:
-      'The broker to attach to: mqtt://, mqtts://, ws:// or wss://, with user:password@ if it asks for them.',
+      'The broker that the command bridge attaches to: mqtt://, mqtts://, ws:// or wss://, with user:password@ if it asks for them.',
     schemes: ['mqtt', 'mqtts', 'ws', 'wss'],
   },
   brokerUsername: {
@@ -209,6 +361,12 @@ export const OPTIONS = {
     kind: 'text',
     about: 'The password for that broker; safest as an environment variable.',
     secret: true,
+  },
+  bridgeUser: {
+    kind: 'text',
+    about:
+      'The user name by which the command broker knows a bridge that runs alone; only such a bridge may write what people read.',
+    default: 'presence-bridge',
   },
   bridgeHttpPort: {
     kind: 'port',

@@ -4,7 +4,7 @@ import type { KindName, KindValues } from './kinds.ts'
  * One option, as data. The flag, the environment variable, the key in the file, the check of the
  * value, its type and its lines in `--help` all follow from this.
  */
-export interface OptionSpec extends Bounds {
+interface OptionSpec extends Bounds {
   /** What its values are: how they are read, checked and typed. */
   readonly kind: KindName
   /** One sentence for `--help`. */

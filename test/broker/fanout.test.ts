@@ -8,6 +8,7 @@ import type { AedesClient, EmittedPacket } from '../../broker/aedes-internals.ts
 import { createFanoutEmitter } from '../../broker/fanout/emitter.ts'
 import type { FanoutOptions } from '../../broker/fanout/options.ts'
 import { SlowReaderError } from '../../broker/fanout/slow-readers.ts'
+import { MemoryPersistence } from '../../broker/persistence/memory-persistence.ts'
 import { createTcpListener } from '../../broker/transport/tcp-listener.ts'
 import { attachWebSocketListener } from '../../broker/transport/websocket-listener.ts'
 import { connectPeer, openPeer, type MqttPeer, type PeerOptions } from '../helpers/mqtt-peer.ts'
@@ -25,15 +26,23 @@ function clientOf(aedes: Aedes, id: string): AedesClient {
 
 /** Aedes with the fan-out, nothing else between them, and its two ports. */
 async function startBroker(options: FanoutOptions = {}, aedesOptions: AedesOptions = {}) {
-  const fanout = createFanoutEmitter(options)
+  const persistence = new MemoryPersistence({ isSentByFanout: true })
+  const fanout = createFanoutEmitter({
+    queueOf: (clientId) => persistence.queueOf(clientId),
+    ...options,
+  })
   const aedes = await Aedes.createBroker({
     ...aedesOptions,
     mq: fanout,
+    persistence,
     drainTimeout: 0,
     preConnect(client, _packet, callback) {
       fanout.adopt(client)
       callback(null, true)
     },
+  })
+  aedes.on('client', ({ id, clean }) => {
+    if (!clean) persistence.keepSession(id)
   })
   const onConnection = (stream: Parameters<Aedes['handle']>[0]): void => void aedes.handle(stream)
   const tcp = createTcpListener({ onConnection })

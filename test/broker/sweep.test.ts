@@ -163,6 +163,8 @@ function connection({
     transportHeardAt: now - (pong ?? heard),
     pingedAt: now - (ping ?? heard),
     identity: undefined,
+    grant: undefined,
+    unloadKey: undefined,
     cause: undefined,
     document: { status: 'online', ...(tolerance !== undefined && { tolerance }) },
     state: 'announced',

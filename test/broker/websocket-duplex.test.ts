@@ -65,6 +65,15 @@ describe('a WebSocket stream', () => {
     expect(frames).to.deep.equal([expected])
   })
 
+  it('sends no frame for an empty write', async () => {
+    const { duplex, peer, frames } = await connect()
+    duplex.write('before')
+    await new Promise((resolve) => duplex.write(Buffer.alloc(0), resolve))
+    duplex.write('after')
+    await received(peer, frames, 'before'.length + 'after'.length)
+    expect(frames.map(String)).to.deep.equal(['before', 'after'])
+  })
+
   it('never needs more frames than packets, nor one frame for a whole backlog', async () => {
     const { duplex, peer, frames } = await connect()
     const packets = Array.from('abcdefgh', (letter) => publish(Buffer.alloc(100_000, letter)))

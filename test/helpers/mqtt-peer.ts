@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import {
   generate,
   parser,
+  type IConnackPacket,
   type IConnectPacket,
   type IPublishPacket,
   type ISubackPacket,
@@ -18,16 +19,24 @@ import { onTeardown } from './teardown.ts'
  */
 export interface MqttPeer {
   readonly stream: Duplex
+  /** What its CONNECT was answered. */
+  readonly connack: IConnackPacket
+  /** Every packet so far, in order. */
+  readonly packets: readonly Packet[]
   /** Every PUBLISH so far, in order. */
   readonly messages: IPublishPacket[]
   send(packet: Packet): void
+  /** Acknowledges everything from now on, as a client has to. */
+  acknowledge(): void
+  /** Resolves when the connection is closed, with the reason code of a DISCONNECT that came before. */
+  readonly closed: Promise<number | undefined>
   /** Sends a packet and waits for the next one of the kind that answers it. */
   request<Cmd extends Packet['cmd']>(
     packet: Packet,
     answer: Cmd,
   ): Promise<Extract<Packet, { cmd: Cmd }>>
   subscribe(
-    subscriptions: readonly (Partial<ISubscription> & { topic: string })[],
+    subscriptions: Wanted,
     properties?: ISubscribePacket['properties'],
   ): Promise<ISubackPacket>
   publish(packet: Partial<IPublishPacket> & { topic: string }): void
@@ -36,6 +45,8 @@ export interface MqttPeer {
   /** The first so many messages. Fails when the connection ends before. */
   first(count: number): Promise<IPublishPacket[]>
 }
+
+type Wanted = readonly (Partial<ISubscription> & { topic: string })[]
 
 /** Options of {@link openPeer}. */
 export interface PeerOptions extends Partial<Omit<IConnectPacket, 'cmd' | 'protocolVersion'>> {
@@ -65,33 +76,55 @@ export async function openPeer(stream: Duplex, options: PeerOptions = {}): Promi
   // How a connection ended is for the test to look at; without a listener it would end the test run.
   stream.on('error', () => {})
 
-  const peer: MqttPeer = {
+  const closed = new Promise<number | undefined>((resolve) => {
+    stream.once('close', () => {
+      const last = received.findLast(({ cmd }) => cmd === 'disconnect')
+      resolve(last?.cmd === 'disconnect' ? last.reasonCode : undefined)
+    })
+  })
+  const peer = {
     stream,
     messages,
-    send: (packet) => void stream.write(generate(packet, { protocolVersion: version })),
-    async request(packet, answer) {
+    packets: received,
+    closed,
+    send: (packet: Packet) => void stream.write(generate(packet, { protocolVersion: version })),
+    acknowledge() {
+      const answer = (packet: Packet): void => {
+        const { cmd, messageId = 0 } = packet
+        if (cmd === 'publish' && packet.qos === 1) peer.send({ cmd: 'puback', messageId })
+        else if (cmd === 'publish' && packet.qos === 2) peer.send({ cmd: 'pubrec', messageId })
+        else if (cmd === 'pubrel') peer.send({ cmd: 'pubcomp', messageId })
+        else if (cmd === 'pubrec') peer.send({ cmd: 'pubrel', messageId })
+      }
+      for (const packet of received) answer(packet)
+      stream.on('packet', answer)
+    },
+    async request<Cmd extends Packet['cmd']>(
+      packet: Packet,
+      answer: Cmd,
+    ): Promise<Extract<Packet, { cmd: Cmd }>> {
       const from = received.length
       peer.send(packet)
       let found: Packet | undefined
       await when(() => (found = received.find(({ cmd }, at) => at >= from && cmd === answer)))
       return found as never
     },
-    async subscribe(subscriptions, properties) {
+    async subscribe(subscriptions: Wanted, properties?: ISubscribePacket['properties']) {
       const wanted = subscriptions.map((one) => ({ qos: 0 as const, ...one }))
       const packet = { cmd: 'subscribe', messageId: nextId++, subscriptions: wanted } as const
       return peer.request({ ...packet, ...(properties ? { properties } : {}) }, 'suback')
     },
-    publish(packet) {
+    publish(packet: Partial<IPublishPacket> & { topic: string }) {
       const messageId = packet.qos ? { messageId: nextId++ } : {}
       const defaults = { cmd: 'publish', payload: '', qos: 0, retain: false, dup: false } as const
       peer.send({ ...defaults, ...messageId, ...packet })
     },
-    async until(topic) {
+    async until(topic: string) {
       let end = -1
       await when(() => (end = messages.findIndex((one) => one.topic === topic)) >= 0)
       return messages.slice(0, end)
     },
-    async first(count) {
+    async first(count: number) {
       await when(() => messages.length >= count)
       return messages.slice(0, count)
     },
@@ -113,9 +146,9 @@ export async function openPeer(stream: Duplex, options: PeerOptions = {}): Promi
 
   const clientId = `peer-${Math.random().toString(36).slice(2)}`
   const protocolId = version === 3 ? 'MQIsdp' : 'MQTT'
-  await peer.request(
+  const connack = await peer.request(
     { cmd: 'connect', clientId, clean: true, ...connect, protocolId, protocolVersion: version },
     'connack',
   )
-  return peer
+  return { ...peer, connack }
 }

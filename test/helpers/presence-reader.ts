@@ -145,19 +145,26 @@ export async function watch(
 
 const topics = createTopics()
 
-/** What is retained on some filters now, by topic. */
+/** No further retained message for this long is the end of them, in milliseconds. */
+const QUIET_MS = 150
+
+/**
+ * What is retained on some filters now, by topic. MQTT does not tell when all of them have come, nor
+ * does it order them with others; so a short silence after a message of somebody else has to do.
+ */
 export async function readRetained(
   address: Address,
   ...filters: string[]
 ): Promise<ReadonlyMap<string, string>> {
   const reader = await watch(address, filters)
-  const marker = `marker/${Math.random()}`
+  const marker = `marker/${randomUUID()}`
   await reader.subscribe(marker)
   const writer = await connectClient(address, { clientId: '' })
-  // MQTT promises no order between topics: the second marker goes out when the first is back.
-  for (let i = 0; i < 2; i++) {
-    await writer.publish(marker, String(i))
-    await reader.next(marker)
+  await writer.publish(marker, '')
+  await reader.next(marker)
+  for (let seen = -1; seen < reader.messages.length;) {
+    seen = reader.messages.length
+    await new Promise((resolve) => setTimeout(resolve, QUIET_MS))
   }
   await Promise.all([writer.leave(), reader.close()])
   const kept = reader.messages.filter(({ retain }) => retain)

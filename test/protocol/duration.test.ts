@@ -15,6 +15,7 @@ const GOOD: readonly (readonly [unknown, number])[] = [
   ['0.0006s', 1],
   [0, 0],
   [1500, 1500],
+  [1.6, 2],
 ]
 
 const BAD: readonly (readonly [unknown, string])[] = [

@@ -1,0 +1,185 @@
+import { createClient, createCluster, createSentinel, ErrorReply } from 'redis'
+import { silentLogger, type Logger } from '../../../runtime/logger.ts'
+
+/** Where Redis is. */
+export interface RedisAddress {
+  /** `redis://` or `rediss://`, with `user:password@` if it asks for them, and `/database`. */
+  readonly url: string
+  /** A single server, a Redis Cluster, or a server that Sentinels watch. @default 'single' */
+  readonly topology?: 'single' | 'cluster' | 'sentinel'
+  /** Further nodes of the cluster, or further Sentinels, as `host:port`. @default none */
+  readonly nodes?: readonly string[]
+  /** What the Sentinels call the server. @default 'mymaster' */
+  readonly sentinelName?: string
+  /** How long the first connection may take, in milliseconds. @default 10000 */
+  readonly connectTimeoutMs?: number
+  /** @default silent */
+  readonly logger?: Logger
+}
+
+/** A way to Redis that does not care how Redis is set up. */
+export interface RedisConnection {
+  /** Sends a command to where its key lives. */
+  send(key: string, args: readonly string[]): Promise<unknown>
+  /** What changes whenever any of the servers in charge was started anew or replaced. */
+  incarnation(): Promise<string>
+  close(): void
+}
+
+/** Without a word from Redis for this long a connection is given up, in milliseconds. */
+const SILENCE_MS = 5000
+
+/** How often a silent connection is asked, in milliseconds. */
+const PING_MS = 1000
+
+/** The longest pause before a lost connection is tried again, in milliseconds. */
+const RECONNECT_MS = 500
+
+/**
+ * Connects to Redis.
+ *
+ * @throws when Redis cannot be reached in time, or refuses
+ */
+export async function connectRedis(address: RedisAddress): Promise<RedisConnection> {
+  const { topology = 'single', connectTimeoutMs = 10_000, logger = silentLogger } = address
+  let lastError: unknown
+  const onError = (error: unknown): void => {
+    lastError = error
+    logger.debug({ error: String(error) }, 'redis error')
+  }
+  const client = open[topology](address, onError)
+  const timeout = new Promise<never>((_, reject) => {
+    const timer = setTimeout(() => {
+      client.close()
+      reject(new Error(`no answer within ${connectTimeoutMs} ms`, { cause: lastError }))
+    }, connectTimeoutMs)
+    client.connected.finally(() => clearTimeout(timer)).catch(() => {})
+  })
+  await Promise.race([client.connected, timeout])
+  return client
+}
+
+type Opened = RedisConnection & { readonly connected: Promise<unknown> }
+type Opener = (address: RedisAddress, onError: (error: unknown) => void) => Opened
+
+const open: Readonly<Record<'single' | 'cluster' | 'sentinel', Opener>> = {
+  single(address, onError) {
+    const client = createClient({ url: address.url, ...nodeOptions(address.url) })
+    client.on('error', onError)
+    const connected = client.connect()
+    // A password that is wrong stays wrong.
+    return {
+      connected: Promise.race([connected, refusal(client)]),
+      send: (_, args) => client.sendCommand([...args]),
+      incarnation: async () => identify(await client.sendCommand(['INFO'])),
+      close: () => client.destroy(),
+    }
+  },
+
+  cluster(address, onError) {
+    const defaults = { ...credentials(address.url), ...nodeOptions(address.url) }
+    const rootNodes = urlsOf(address).map((url) => ({ url, ...nodeOptions(url) }))
+    const cluster = createCluster({ RESP: 2, rootNodes, defaults })
+    cluster.on('error', onError)
+    return {
+      connected: cluster.connect(),
+      send: (key, args) => cluster.sendCommand(key, false, [...args]),
+      async incarnation() {
+        const ask = async (node: (typeof cluster.masters)[number]): Promise<string> => {
+          const client = await cluster.nodeClient(node)
+          return identify(await client.sendCommand(['INFO']))
+        }
+        return (await Promise.all(cluster.masters.map(ask))).toSorted().join(' ')
+      },
+      close: () => cluster.destroy(),
+    }
+  },
+
+  sentinel(address, onError) {
+    const { sentinelName = 'mymaster' } = address
+    const options = { ...credentials(address.url), ...nodeOptions(address.url) }
+    const sentinel = createSentinel({
+      RESP: 2,
+      name: sentinelName,
+      sentinelRootNodes: urlsOf(address).map((url) => {
+        const { hostname, port } = new URL(url)
+        return { host: hostname, port: Number(port || 26_379) }
+      }),
+      nodeClientOptions: options,
+      passthroughClientErrorEvents: true,
+      scanInterval: 1000,
+    })
+    sentinel.on('error', onError)
+    return {
+      connected: sentinel.connect(),
+      send: (_, args) => sentinel.sendCommand(false, [...args]),
+      incarnation: async () => identify(await sentinel.sendCommand(false, ['INFO'])),
+      close: () => sentinel.destroy(),
+    }
+  },
+}
+
+function nodeOptions(url: string) {
+  const common = {
+    connectTimeout: SILENCE_MS,
+    socketTimeout: SILENCE_MS,
+    reconnectStrategy: (retries: number) => Math.min(50 * (retries + 1), RECONNECT_MS),
+  }
+  return {
+    RESP: 2,
+    disableClientInfo: true,
+    maintNotifications: 'disabled',
+    pingInterval: PING_MS,
+    socket: url.startsWith('rediss:') ? { ...common, tls: true as const } : common,
+  } as const
+}
+
+function credentials(url: string): { username?: string; password?: string } {
+  const { username, password } = new URL(url)
+  return {
+    ...(username !== '' && { username: decodeURIComponent(username) }),
+    ...(password !== '' && { password: decodeURIComponent(password) }),
+  }
+}
+
+function urlsOf({ url, nodes = [] }: RedisAddress): readonly string[] {
+  return [
+    url,
+    ...nodes.map((node) => {
+      const other = new URL(url)
+      other.host = node
+      return other.href
+    }),
+  ]
+}
+
+/** Rejects when Redis answers that it will not have us, which trying again does not change. */
+function refusal(client: {
+  once(event: 'error', listener: (error: unknown) => void): unknown
+}): Promise<never> {
+  return new Promise((_, reject) => {
+    client.once('error', (error) => {
+      if (isReply(error) && /^(WRONGPASS|NOAUTH|NOPERM|ERR )/.test(error.message)) reject(error)
+    })
+  })
+}
+
+function identify(info: unknown): string {
+  const text = String(info)
+  const field = (name: string): string => new RegExp(`^${name}:(\\S*)`, 'm').exec(text)?.[1] ?? ''
+  return `${field('run_id')}/${field('master_replid')}`
+}
+
+/** Whether an error is Redis' own answer to a command. */
+export function isReply(error: unknown): error is Error {
+  return error instanceof ErrorReply
+}
+
+/** Answers that say "not now": Redis is loading its data, failing over, or moving slots. */
+const PASSING =
+  /^(LOADING|MASTERDOWN|READONLY|CLUSTERDOWN|TRYAGAIN|NOREPLICAS|BUSY|UNBLOCKED|MOVED|ASK)/
+
+/** Whether the same command may succeed later. */
+export function isPassing(error: unknown): boolean {
+  return !isReply(error) || PASSING.test(error.message)
+}

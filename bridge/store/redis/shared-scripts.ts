@@ -1,0 +1,57 @@
+import type { RedisConnection } from './connection.ts'
+import type { Keys } from './keys.ts'
+import { loadScript } from './script.ts'
+import type { Beat } from '../store.ts'
+
+/** The scripts by which bridges tell each other how they are: one function for each. */
+export interface SharedScripts {
+  /** @param sentAt when it was sent, by Redis' clock as far as that is known */
+  beat(heardMs: number | null, sentAt: number | null): Promise<Beat & { readonly time: number }>
+  endPause(): Promise<void>
+  claimIncarnation(id: string, isRestored: boolean): Promise<'whole' | 'lacking' | 'waiting'>
+}
+
+/** Beats that are apart by no more than this are not a gap, in milliseconds. */
+const TOLERANCE_MS = 200
+
+/** A beat that took longer than this to reach Redis tells of a time that is over, in milliseconds. */
+const LATE_MS = 1200
+
+/** How long a bridge may take to move the deadlines before another one does, in milliseconds. */
+const PAUSE_MS = 5000
+
+/** How long a bridge may take to make good what Redis lacks, in milliseconds. */
+const RESTORE_MS = 30_000
+
+/** Loads the scripts. */
+export function loadSharedScripts(redis: RedisConnection, keys: Keys, owner: string): SharedScripts {
+  const beat = loadScript(redis, 'beat')
+  const endPause = loadScript(redis, 'end-pause')
+  const claimIncarnation = loadScript(redis, 'claim-incarnation')
+  return {
+    async beat(heardMs, sentAt) {
+      const heard = String(Math.round(heardMs ?? -1))
+      const sent = sentAt === null ? '' : String(Math.round(sentAt))
+      const args = [owner, heard, String(TOLERANCE_MS), String(PAUSE_MS), sent, String(LATE_MS)]
+      const reply = await beat([keys.beats, keys.pause], args)
+      const [time, others, paused, deafMs, late] = reply as readonly number[]
+      return {
+        time: time ?? 0,
+        others: others ?? 0,
+        paused: paused === 1,
+        deafMs: deafMs ?? 0,
+        late: late === 1,
+      }
+    },
+    async endPause() {
+      await endPause([keys.pause], [owner])
+    },
+    async claimIncarnation(id, isRestored) {
+      const args = [id, owner, String(RESTORE_MS), isRestored ? '1' : '0']
+      const reply = (await claimIncarnation([keys.incarnation], args)) as 0 | 1 | 2
+      return ANSWERS[reply]
+    },
+  }
+}
+
+const ANSWERS = ['whole', 'lacking', 'waiting'] as const

@@ -1,0 +1,184 @@
+import type { QoS } from 'mqtt-packet'
+import { generate } from 'mqtt-packet'
+import {
+  nextMessageId,
+  watchPackets,
+  type AedesClient,
+  type EmittedPacket,
+} from '../aedes-internals.ts'
+import { OutgoingQueue, type QueuedMessage } from '../persistence/outgoing-queue.ts'
+import { canReceive } from './can-receive.ts'
+import type { Grant } from './grant.ts'
+import { createMessage, type Message, type Variant } from './message.ts'
+import type { OutboxPolicy } from './options.ts'
+import type { WriteGatherer } from './write-gatherer.ts'
+
+/** Version 5: from here on a reason code is one of failure. */
+const FAILURE = 0x80
+
+/** Of what waited for a session, so much is given to the socket before it must have taken it, in bytes. */
+const BACKLOG_BYTES = 256 * 1024
+
+/**
+ * What one connection is sent above QoS 0. No more than the client is ready to receive is on its way
+ * [MQTT-3.3.4-9], under ids that are not in use [MQTT-2.2.1-3]; the rest waits, in order.
+ */
+export class Outbox {
+  readonly #client: AedesClient
+  readonly #policy: OutboxPolicy
+  readonly #gatherer: WriteGatherer
+  /** The ids that the client has not acknowledged. */
+  readonly #inFlight = new Set<number>()
+  /** A session's messages; in a clean one only what waits, and only when something does. */
+  #queue: OutgoingQueue | undefined
+  #isOfSession = false
+  #isStarted = false
+  /** Whether what waited while the client was away is not all sent yet. */
+  #hasBacklog = false
+  #isPaused = false
+
+  constructor(client: AedesClient, policy: OutboxPolicy, gatherer: WriteGatherer) {
+    this.#client = client
+    this.#policy = policy
+    this.#gatherer = gatherer
+    watchPackets(client, ({ cmd, messageId, reasonCode }) => {
+      const isOver =
+        cmd === 'puback' || cmd === 'pubcomp' || (cmd === 'pubrec' && (reasonCode ?? 0) >= FAILURE)
+      if (isOver && messageId !== undefined && this.#inFlight.delete(messageId)) this.#pump()
+    })
+  }
+
+  /** Whether a message given now leaves now. */
+  get isOpen(): boolean {
+    return this.#inFlight.size < this.#client.receiveMaximum && !this.#queue?.isReady
+  }
+
+  /** Sends what waits for the session; to be called when CONNACK has been sent. Idempotent. */
+  start(): void {
+    const client = this.#client
+    if (this.#isStarted || !canReceive(client)) return
+    this.#isStarted = true
+    const queue = this.#policy.queueOf(client.id)
+    if (!queue) return
+    this.#queue = queue
+    this.#isOfSession = true
+    queue.open(this)
+    this.#hasBacklog = queue.isReady
+    client.conn.once('close', () => queue.close(this))
+    this.#pump()
+  }
+
+  /**
+   * Sends a message above QoS 0 now or when it is its turn.
+   *
+   * @param isStored whether Aedes has put a copy into the session's queue: then it is sent from there, once
+   */
+  send(
+    packet: EmittedPacket,
+    grant: Grant,
+    qos: QoS,
+    isStored: boolean,
+    message: Message = createMessage(packet),
+  ): void {
+    this.start()
+    const retain = packet.retain && grant.retainAsPublished
+    const terms = { qos, retain, identifiers: grant.identifiers }
+    const queue = this.#queue
+    if (!queue && this.#inFlight.size < this.#client.receiveMaximum) {
+      const variant = { ...terms, version5: this.#client.version === 5 }
+      this.#write(message, variant, qos as 1 | 2, this.#takeId(), false)
+      return
+    }
+    if (queue?.release(packet, terms)) return this.#pump()
+    // Not there any more: it was sent before it was emitted, when the client came back.
+    if (isStored && this.#isOfSession) return
+    const waiting = (this.#queue ??= this.#createWaiting())
+    waiting.add(packet, { qos })
+    waiting.release(packet, terms)
+    this.#pump()
+  }
+
+  /** A stored message is not to be sent after all. */
+  withdraw(packet: EmittedPacket): void {
+    this.start()
+    this.#queue?.remove(packet)
+  }
+
+  /** Sends while the client is ready for more. */
+  #pump(): void {
+    const client = this.#client
+    const queue = this.#queue
+    while (queue?.isReady && !this.#isPaused && canReceive(client)) {
+      if (this.#inFlight.size >= client.receiveMaximum) return
+      const isMuch = this.#hasBacklog && client.conn.writableLength > BACKLOG_BYTES
+      if (isMuch) return this.#pause()
+      const packet = queue.next()
+      if (packet?.cmd === 'pubrel') this.#repeatPubrel(packet.messageId)
+      else if (packet) this.#sendQueued(queue, packet)
+    }
+    if (!queue?.isReady) this.#hasBacklog = false
+  }
+
+  #sendQueued(queue: OutgoingQueue, packet: QueuedMessage): void {
+    const client = this.#client
+    const { qos, retain, identifiers, dup, messageExpiry } = packet
+    const hasExpired = messageExpiry !== undefined && messageExpiry <= Date.now()
+    const mayRead = this.#policy.mayRead(client, packet as EmittedPacket)
+    if (hasExpired || !mayRead || qos === 0) {
+      queue.remove(packet)
+      return
+    }
+    const messageId = packet.messageId ?? this.#takeId()
+    if (this.#isOfSession) queue.update({ ...packet, messageId })
+    else queue.remove(packet)
+    const variant = { version5: client.version === 5, retain, identifiers }
+    const message = createMessage(packet as EmittedPacket)
+    if (!this.#write(message, variant, qos, messageId, dup)) queue.remove({ messageId })
+  }
+
+  /** False when the client does not take messages of this size; one counts as delivered [MQTT-3.1.2-25]. */
+  #write(
+    message: Message,
+    variant: Variant,
+    qos: 1 | 2,
+    messageId: number,
+    dup: boolean,
+  ): boolean {
+    const client = this.#client
+    const bytes = message.numbered(variant, qos, messageId, dup)
+    if (!bytes || bytes.length > (client.maximumPacketSize ?? Infinity)) return false
+    this.#inFlight.add(messageId)
+    this.#gatherer.write(client.conn, bytes)
+    return true
+  }
+
+  #repeatPubrel(messageId: number): void {
+    this.#inFlight.add(messageId)
+    const protocolVersion = this.#client.version === 5 ? 5 : 4
+    this.#gatherer.write(
+      this.#client.conn,
+      generate({ cmd: 'pubrel', messageId }, { protocolVersion }),
+    )
+  }
+
+  /** Waits until the socket has taken what it was given. */
+  #pause(): void {
+    this.#isPaused = true
+    this.#client.conn.write(Buffer.alloc(0), () => {
+      this.#isPaused = false
+      this.#pump()
+    })
+  }
+
+  #takeId(): number {
+    let id = nextMessageId(this.#client)
+    while (this.#inFlight.has(id) || this.#queue?.hasId(id)) id = nextMessageId(this.#client)
+    return id
+  }
+
+  #createWaiting(): OutgoingQueue {
+    const waiting = new OutgoingQueue(this.#policy.maxQueued, this.#policy.onDropped)
+    waiting.open(this)
+    return waiting
+  }
+}

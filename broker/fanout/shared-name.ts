@@ -1,0 +1,24 @@
+import { isShared, isSharedFilter } from '../gate/topics.ts'
+
+/*
+ * Aedes refuses every filter that starts with `$share/`. So it is shown another name for them, which
+ * begins with a character that no filter of a client can have [MQTT-1.5.4-2].
+ */
+const SHARE = '$share/'
+const SHOWN = '\u0000share/'
+
+/** The name under which Aedes and the store know a filter: its own, unless it is shared. */
+export function toShownName(filter: string): string {
+  const isNamed = isShared(filter) && isSharedFilter(filter)
+  return isNamed ? SHOWN + filter.slice(SHARE.length) : filter
+}
+
+/** Whether a name stands for a shared filter. */
+export function isSharedName(name: string): boolean {
+  return name.startsWith(SHOWN)
+}
+
+/** The topic filter of a name; for a shared one, what stands behind the name of its group. */
+export function filterOf(name: string): string {
+  return isSharedName(name) ? name.slice(name.indexOf('/', SHOWN.length) + 1) : name
+}

@@ -1,0 +1,49 @@
+import { createFilterIndex } from './filter-index.ts'
+import type { ReaderSubscription } from './adopt-client.ts'
+import type { Subscriber } from './readers.ts'
+import { SharedGroup } from './shared-group.ts'
+import { filterOf, isSharedName } from './shared-name.ts'
+
+/** All subscriptions, by what they match. */
+export interface Subscribers {
+  /** Adds a subscriber under the name of a filter. */
+  add(name: string, subscriber: Exclude<Subscriber, SharedGroup>): void
+  remove(name: string, subscriber: Exclude<Subscriber, SharedGroup>): void
+  match(topic: string): ReadonlySet<Subscriber>[]
+}
+
+/** Creates an empty collection. */
+export function createSubscribers(): Subscribers {
+  const index = createFilterIndex<Subscriber>()
+  const groups = new Map<string, SharedGroup>()
+
+  function join(name: string, member: ReaderSubscription): void {
+    let group = groups.get(name)
+    if (!group) {
+      group = new SharedGroup(name)
+      groups.set(name, group)
+      index.add(filterOf(name), group)
+    }
+    group.add(member)
+  }
+
+  function leave(name: string, member: ReaderSubscription): void {
+    const group = groups.get(name)
+    group?.remove(member)
+    if (!group?.isEmpty) return
+    groups.delete(name)
+    index.remove(filterOf(name), group)
+  }
+
+  return {
+    add(name, subscriber) {
+      if (typeof subscriber === 'function' || !isSharedName(name)) index.add(name, subscriber)
+      else join(name, subscriber)
+    },
+    remove(name, subscriber) {
+      if (typeof subscriber === 'function' || !isSharedName(name)) index.remove(name, subscriber)
+      else leave(name, subscriber)
+    },
+    match: (topic) => index.match(topic),
+  }
+}

@@ -1,0 +1,200 @@
+import { expect } from 'chai'
+import type { Page } from 'playwright-core'
+import { startProgram } from '../helpers/process.ts'
+import { isOffline, json, watch, type Message, type Reader } from '../helpers/presence-reader.ts'
+import { eventually } from '../helpers/within.ts'
+import { hide, startBrowser } from './browser.ts'
+import { isOnline, membersOf } from './page-state.ts'
+import { startSite } from './site.ts'
+
+/** Of each way to go; 50 by option, as the figures in ARCHITECTURE.md are made. */
+const TIMES = Number(process.env['CLIENT_GOINGS'] ?? 10)
+const RELOADS = Number(process.env['CLIENT_RELOADS'] ?? 50)
+
+/** `grace.unload`, and what a test machine may add. */
+const UNLOAD_MS = 2000
+const SLACK_MS = 300
+
+const KINDS = ['dedicated', 'shared'] as const
+
+describe('a page goes', function () {
+  this.timeout(240_000)
+
+  for (const worker of KINDS) {
+    it(`${RELOADS} reloads with a ${worker} worker reach nobody`, async () => {
+      const program = await startProgram()
+      const site = await startSite(program.httpPort)
+      const reader = await watch(program, ['presence/users/alice', 'presence/rooms/lobby/events'])
+      const browser = await startBrowser()
+      const page = await browser.open(
+        site.page({ worker, user: 'alice', rooms: { lobby: { n: 1 } } }),
+      )
+      await isOnline(page)
+      await membersOf(page, 'lobby', ['alice'])
+      await reader.caughtUp()
+      const before = reader.messages.length
+      for (let i = 0; i < RELOADS; i++) {
+        await page.reload()
+        await isOnline(page)
+        await membersOf(page, 'lobby', ['alice'])
+      }
+      await new Promise((resolve) => setTimeout(resolve, UNLOAD_MS + 1000))
+      await reader.caughtUp()
+      expect(reader.messages.slice(before).map(({ topic, text }) => [topic, text])).to.deep.equal(
+        [],
+      )
+    })
+
+    it(`the hint of a ${worker} worker gets out when a page closes, reloads, navigates`, async () => {
+      const program = await startProgram()
+      const site = await startSite(program.httpPort)
+      const reader = await watch(program, 'presence/connections/#')
+      const browser = await startBrowser()
+      const keeper = await browser.open(`${site.origin}/other`)
+      const got = { close: 0, reload: 0, navigate: 0 }
+      for (const [way, times] of Object.entries(got) as [
+        'close' | 'reload' | 'navigate',
+        number,
+      ][]) {
+        for (let i = times; i < TIMES; i++) {
+          const user = `${way}-${worker}-${i}`
+          const page = await browser.open(site.page({ worker, user }))
+          await isOnline(page)
+          await wasSeen(reader, user)
+          if (way === 'close') await page.close()
+          else if (way === 'reload') await page.reload()
+          else await page.goto(`${site.origin}/other`)
+          if (await hinted(reader, user)) got[way]++
+          if (way !== 'close') await page.close()
+        }
+      }
+      await keeper.close()
+      console.log(`        ${worker}: ${JSON.stringify(got)} of ${TIMES} each`)
+      const missed = 3 * TIMES - got.close - got.reload - got.navigate
+      expect(missed).to.be.at.most(Math.ceil((3 * TIMES) / 50))
+    })
+
+    it(`closing the tab is offline within the grace (${worker})`, async () => {
+      const program = await startProgram()
+      const site = await startSite(program.httpPort)
+      const reader = await watch(program, 'presence/users/#')
+      const browser = await startBrowser()
+      await browser.open(`${site.origin}/other`)
+      // The best of three: a busy test machine adds to one or the other.
+      const took: number[] = []
+      for (const user of ['alice', 'bob', 'carol']) {
+        const page = await browser.open(site.page({ worker, user }))
+        await isOnline(page)
+        await reader.next(`presence/users/${user}`)
+        const began = performance.now()
+        await page.close()
+        const offline = await reader.next(isOffline(user))
+        took.push(offline.at - began)
+        expect(json(offline)['reason']).to.equal('unload')
+      }
+      expect(Math.min(...took)).to.be.within(UNLOAD_MS - 100, UNLOAD_MS + SLACK_MS)
+    })
+
+    it(`a page in the back/forward cache is offline, and back when it comes back (${worker})`, async () => {
+      const program = await startProgram()
+      const site = await startSite(program.httpPort)
+      const reader = await watch(program, 'presence/users/#')
+      const browser = await startBrowser()
+      const page = await browser.open(site.page({ worker, user: 'alice', rooms: { lobby: {} } }))
+      await isOnline(page)
+      await reader.next('presence/users/alice')
+
+      // Back within the grace: nobody learns of it.
+      await page.evaluate('globalThis.mark = 1')
+      await page.goto(`${site.origin}/other`)
+      await goBack(page)
+      expect(await page.evaluate('globalThis.mark')).to.equal(1)
+      const before = reader.messages.length
+      await new Promise((resolve) => setTimeout(resolve, UNLOAD_MS + 500))
+      await reader.caughtUp()
+      expect(
+        reader.messages.slice(before).filter(({ topic }) => /alice/.test(topic)),
+      ).to.deep.equal([])
+
+      const began = performance.now()
+      await page.goto(`${site.origin}/other`)
+      const offline = await reader.next(isOffline('alice'))
+      expect(offline.at - began).to.be.at.most(UNLOAD_MS + 1500)
+      await new Promise((resolve) => setTimeout(resolve, 3000))
+      await goBack(page)
+      expect(await page.evaluate('globalThis.mark')).to.equal(1)
+      await reader.next((m) => m.topic === 'presence/users/alice' && json(m)['status'] === 'online')
+      await isOnline(page)
+      await membersOf(page, 'lobby', ['alice'])
+    })
+  }
+
+  it('killing the browser is offline after grace.closed, leave() at once', async () => {
+    const program = await startProgram({ flags: ['--grace-closed', '3s'] })
+    const site = await startSite(program.httpPort)
+    const reader = await watch(program, 'presence/users/#')
+    const browser = await startBrowser()
+    const page = await browser.open(site.page({ user: 'alice' }))
+    await isOnline(page)
+    await reader.next('presence/users/alice')
+    const other = await browser.open(site.page({ user: 'bob' }))
+    await isOnline(other)
+    await reader.next('presence/users/bob')
+
+    let began = performance.now()
+    await other.evaluate('presence.leave()')
+    const left = await reader.next(isOffline('bob'))
+    expect(left.at - began).to.be.below(1000)
+    expect(json(left)['reason']).to.equal('left')
+
+    began = performance.now()
+    browser.kill('SIGKILL')
+    const offline = await reader.next(isOffline('alice'))
+    expect(offline.at - began).to.be.within(2900, 4500)
+    expect(json(offline)['reason']).to.equal('closed')
+  })
+
+  it('a duplicated tab is a second client, and nobody fights', async () => {
+    const program = await startProgram()
+    const site = await startSite(program.httpPort)
+    const browser = await startBrowser()
+    const url = site.page({ worker: 'dedicated', user: 'alice', rooms: { lobby: {} } })
+    const page = await browser.open(url)
+    await isOnline(page)
+    // window.open copies sessionStorage, as "Duplicate tab" does.
+    const [copy] = await Promise.all([
+      browser.context.waitForEvent('page'),
+      page.evaluate(`sessionStorage.setItem('a', 'b'); void window.open(location.href)`),
+    ])
+    await isOnline(copy)
+    await hide(browser)
+    await new Promise((resolve) => setTimeout(resolve, 3000))
+    expect(site.upgrades).to.equal(2)
+    for (const tab of [page, copy]) {
+      expect(
+        await tab.evaluate(`states.filter((s) => s.state === 'reconnecting').length`),
+      ).to.equal(0)
+    }
+  })
+})
+
+/** Playwright waits in vain for a page out of the cache to load. */
+async function goBack(page: Page): Promise<void> {
+  await page.evaluate('void setTimeout(() => history.back())')
+  await isOnline(page)
+}
+
+function wasSeen(reader: Reader, user: string): Promise<Message> {
+  return reader.find(({ topic, text }) => topic.includes(`/${user}/`) && text.includes('"seq"'))
+}
+
+async function hinted(reader: Reader, user: string): Promise<boolean> {
+  const isHint = ({ topic, text }: Message): boolean =>
+    topic.includes(`/${user}/`) && text.includes('"unload"')
+  try {
+    await eventually('the hint comes', () => reader.messages.some(isHint), 1000)
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,165 @@
+import { expect } from 'chai'
+import { createRedisStore, type Store } from '../../bridge/index.ts'
+import { startBridgeProcess } from '../helpers/bridge-process.ts'
+import {
+  connectDevices,
+  foldOutput,
+  miscounted,
+  untilTrue,
+  type Devices,
+} from '../helpers/devices.ts'
+import { startMosquitto, type Mosquitto } from '../helpers/mosquitto.ts'
+import { createRandom } from '../helpers/random.ts'
+import { startRedis, type RedisServer } from '../helpers/redis.ts'
+import { onTeardown } from '../helpers/teardown.ts'
+import { eventually } from '../helpers/within.ts'
+
+const ROOMS = ['lobby', 'attic', 'cellar']
+const GRACE = { closed: 1000, broker: 2000 }
+
+describe('two bridges on one Redis and one broker', function () {
+  this.timeout(60_000)
+  let redis: RedisServer
+  let broker: Mosquitto
+
+  beforeEach(async () => {
+    redis = await startRedis()
+    onTeardown(() => redis.close())
+    broker = await startMosquitto()
+    onTeardown(() => broker.close())
+  })
+
+  function startBridge(id: string) {
+    return startBridgeProcess({ id, broker: broker.url, redis: redis.url, grace: GRACE })
+  }
+
+  async function openStore(): Promise<Store> {
+    const store = await createRedisStore({ url: redis.url })
+    onTeardown(() => store.close())
+    return store
+  }
+
+  /** Everybody comes, goes and changes rooms, as often as there are rounds. */
+  async function storm(
+    devices: Devices,
+    rounds: number,
+    seed: number,
+    inRound: (n: number) => void = () => {},
+  ) {
+    const random = createRandom(seed)
+    for (let round = 0; round < rounds; round++) {
+      inRound(round)
+      for (const user of devices.users) {
+        const rooms = ROOMS.filter(() => random.chance(0.5))
+        devices.say(user, random.chance(0.6) ? rooms : 'left')
+      }
+      await devices.said()
+    }
+  }
+
+  it('apply every document once, whatever the interleaving, and end at the truth', async () => {
+    await Promise.all([startBridge('a'), startBridge('b')])
+    const fold = await foldOutput(broker.url)
+    const devices = await connectDevices(broker.url, 40)
+    await storm(devices, 40, 1)
+    await untilTrue(fold, devices)
+    expect(fold.faults).to.deep.equal([])
+    expect(await miscounted(await openStore(), devices)).to.deep.equal([])
+  })
+
+  it('do so when one of them is stopped for a while and catches up', async () => {
+    const [a] = await Promise.all([startBridge('a'), startBridge('b')])
+    const fold = await foldOutput(broker.url)
+    const devices = await connectDevices(broker.url, 40)
+    await storm(devices, 40, 2, (round) => {
+      if (round === 5) a.kill('SIGSTOP')
+      if (round === 30) a.kill('SIGCONT')
+    })
+    await untilTrue(fold, devices, 15_000)
+    expect(fold.faults).to.deep.equal([])
+    expect(await miscounted(await openStore(), devices)).to.deep.equal([])
+  })
+
+  it('lose nothing when one is killed in the middle of a storm', async () => {
+    const [a] = await Promise.all([startBridge('a'), startBridge('b')])
+    const fold = await foldOutput(broker.url)
+    const devices = await connectDevices(broker.url, 40)
+    await storm(devices, 40, 3, (round) => {
+      if (round === 20) a.kill('SIGKILL')
+    })
+    await untilTrue(fold, devices, 20_000)
+    const store = await openStore()
+    expect(await miscounted(store, devices)).to.deep.equal([])
+    await eventually(
+      'nothing is left half done',
+      async () => {
+        const [users, rooms] = [await store.dirtyUsers(), await store.dirtyRooms()]
+        return users.length + rooms.length === 0
+      },
+      20_000,
+    )
+    expect(fold.retained.get('presence/bridge/status')).to.equal('online')
+  })
+
+  it('keep a grace that began in the one that died', async () => {
+    const [a] = await Promise.all([startBridge('a'), startBridge('b')])
+    const fold = await foldOutput(broker.url)
+    const devices = await connectDevices(broker.url, 10)
+    for (const user of devices.users) devices.say(user, ['lobby'])
+    await devices.said()
+    await untilTrue(fold, devices)
+    for (const user of devices.users) devices.say(user, 'closed')
+    await devices.said()
+    const closedAt = performance.now()
+    a.kill('SIGKILL')
+    await untilTrue(fold, devices, 10_000)
+    for (const at of fold.offlineAt.values()) {
+      expect(at - closedAt).to.be.within(GRACE.closed - 100, GRACE.closed + 1500)
+    }
+    expect(fold.faults).to.deep.equal([])
+  })
+
+  it('let deadlines run while one of them is stopped: the other one hears', async () => {
+    const [a] = await Promise.all([startBridge('a'), startBridge('b')])
+    const fold = await foldOutput(broker.url)
+    const devices = await connectDevices(broker.url, 3)
+    for (const user of devices.users) devices.say(user, ['lobby'])
+    await devices.said()
+    await untilTrue(fold, devices)
+    a.kill('SIGSTOP')
+    for (const user of devices.users) devices.say(user, 'closed')
+    await devices.said()
+    const closedAt = performance.now()
+    await untilTrue(fold, devices)
+    expect(performance.now() - closedAt).to.be.below(GRACE.closed + 1500)
+    a.kill('SIGCONT')
+    await eventually('the other one is ready again', async () => (await a.metrics())['ready'] === 1)
+    expect(fold.faults).to.deep.equal([])
+  })
+
+  it('move deadlines by the time in which both were stopped, once', async () => {
+    const both = await Promise.all([startBridge('a'), startBridge('b')])
+    const fold = await foldOutput(broker.url)
+    const devices = await connectDevices(broker.url, 10)
+    for (const user of devices.users) devices.say(user, ['lobby'])
+    await devices.said()
+    await untilTrue(fold, devices)
+    const [back, ...gone] = devices.users
+    for (const user of devices.users) devices.say(user, 'closed')
+    await devices.said()
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    for (const bridge of both) bridge.kill('SIGSTOP')
+    await new Promise((resolve) => setTimeout(resolve, 3000))
+    for (const bridge of both) bridge.kill('SIGCONT')
+    const continuedAt = performance.now()
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    devices.say(back ?? '', ['lobby'])
+    await devices.said()
+    await untilTrue(fold, devices, 10_000)
+    expect(fold.offlineAt.has(back ?? '')).to.equal(false)
+    for (const user of gone) {
+      expect((fold.offlineAt.get(user) ?? 0) - continuedAt).to.be.within(300, GRACE.closed + 2000)
+    }
+    expect(fold.faults).to.deep.equal([])
+  })
+})
