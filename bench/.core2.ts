@@ -108,7 +108,7 @@ function row(cells: readonly string[]): string {
 
 async function populate(users: number): Promise<ChildProcess> {
   const child = fork(fileURLToPath(import.meta.url), ['population', String(users)], {
-    execArgv: [...process.execArgv, '--max-old-space-size=6000'],
+    execArgv: [...process.execArgv, '--max-old-space-size=6000','--min-semi-space-size=16','--max-semi-space-size=16'],
   })
   await once(child, 'message')
   return child

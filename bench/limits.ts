@@ -228,21 +228,21 @@ let ids = 0
 async function enter(
   port: number,
   user: string,
-  connect: Partial<IConnectPacket> = {},
+  asked: Partial<IConnectPacket> = {},
 ): Promise<Peer> {
   const token = await new SignJWT({})
     .setProtectedHeader({ alg: 'HS256' })
     .setSubject(user)
     .setExpirationTime('5m')
     .sign(new TextEncoder().encode(SECRET))
-  return knock(port, { username: user, password: Buffer.from(token), ...connect })
+  return knock(port, { username: user, password: Buffer.from(token), ...asked })
 }
 
-function knock(port: number, connectOptions: Partial<IConnectPacket>): Promise<Peer> {
+function knock(port: number, asked: Partial<IConnectPacket>): Promise<Peer> {
   // As from the internet: this machine's own address is not limited.
   const address = argv[2] === '--attack' ? '203.0.113.66' : '203.0.113.1'
   const clientId = `limit-${++ids}`
-  const user = connectOptions.username ?? clientId
+  const user = asked.username ?? clientId
   return new Promise((resolve, reject) => {
     const socket = connect({ port, host: '127.0.0.1', noDelay: true })
     const parser = mqttPacket.parser()
@@ -264,7 +264,7 @@ function knock(port: number, connectOptions: Partial<IConnectPacket>): Promise<P
         clean: true,
         clientId,
         keepalive: 60,
-        ...connectOptions,
+        ...asked,
       })
     })
     socket.on('data', (bytes) => parser.parse(bytes))

@@ -133,6 +133,7 @@ export function connectAuthorization(aedes: Aedes, context: HookContext, endings
       return drop(packet, callback)
     }
     registry.noteUnloadKey(connection)
+    usage.chargeRooms(connection, connection.document.rooms?.size ?? 0)
     if (!identity.present) return drop(packet, callback)
     packet.payload = stamped.value
     packet.retain = false

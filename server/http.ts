@@ -61,8 +61,8 @@ const SCRIPT_HEADERS = {
 }
 
 /**
- * Creates the HTTP server: health, readiness, metrics, a page, the browser client and its unload hints. It does not listen yet; the broker
- * takes MQTT over WebSocket (`/mqtt`) from its upgrades.
+ * Creates the HTTP server: health, readiness, metrics, a page, the browser client and its unload hints.
+ * It does not listen yet; the broker takes MQTT over WebSocket (`/mqtt`) from its upgrades.
  */
 export function createHttpServer(sources: HttpSources, tls?: TlsOptions): Server {
   // No request has a body worth waiting for.

@@ -15,6 +15,8 @@ export interface Rates {
    * @returns in how many milliseconds it may be done; undefined when it is a flood, and then it does not count
    */
   take(who: string, now: number, cost?: number): number | undefined
+  /** What is done costs more than was taken: later takes wait for it. */
+  charge(who: string, now: number, cost: number): void
   /** What was taken is not done after all. */
   giveBack(who: string, cost: number): void
   /** Of how many is anything remembered. */
@@ -49,6 +51,9 @@ export function createRates(policy: RatePolicy): Rates {
       if (waitMs > patienceMs) return undefined
       dueByWho.set(who, due)
       return Math.max(0, waitMs)
+    },
+    charge(who, now, cost) {
+      dueByWho.set(who, Math.max(now, dueByWho.get(who) ?? 0) + cost * intervalMs)
     },
     giveBack(who, cost) {
       const due = dueByWho.get(who)

@@ -15,6 +15,8 @@ export interface Usage {
    * @returns false when it is a flood; then it never runs
    */
   spend(connection: Connection, deed: Deed, run: () => void): boolean
+  /** A document has turned out to name so many rooms, each of which is published: the next one waits. */
+  chargeRooms(connection: Connection, rooms: number): void
   /** Whether the owner of a client id may connect once more so soon. */
   mayConnect(owner: string): boolean
   /** What still waits of this connection is not done any more. */
@@ -24,6 +26,9 @@ export interface Usage {
 /** Seconds of the rate that may come at once, and that may wait. */
 const BURST_SECONDS = 5
 const PATIENCE_SECONDS = 5
+
+/** So many rooms in a document cost as much as another document. */
+const ROOMS_PER_DOCUMENT = 10
 
 /** Connects of one user: in the long run, at once, and how many of them a flood costs. */
 const CONNECTS_PER_SECOND = 10
@@ -71,6 +76,9 @@ export function createUsage(limits: Limits, clock: Clock): Usage {
       }
       holdback.run(waitMs, run)
       return true
+    },
+    chargeRooms({ identity }, rooms) {
+      if (identity) documents.charge(identity.user, clock.now(), rooms / ROOMS_PER_DOCUMENT)
     },
     mayConnect: (owner) => connects.take(owner, clock.now()) === 0,
     forget(connection) {

@@ -129,10 +129,7 @@ export class OutgoingQueue {
       present.retain ||= copy.retain
       present.identifiers = [...present.identifiers, ...copy.identifiers]
     }
-    // What is held is not yet too much: it was stored in one go, and is sent in one.
-    while (this.#packets.size - this.#held.size > this.#maxQueued && this.#dropOldest()) {
-      this.#onDropped()
-    }
+    this.#trim()
   }
 
   /** A message is to be sent now, on these terms. False when it is not, or no longer, in the queue. */
@@ -143,6 +140,7 @@ export class OutgoingQueue {
     if (this.#held.delete(key) && packet.cmd === 'publish') {
       Object.assign(packet, { qos, retain, identifiers })
       this.#ready.add(key)
+      this.#trim()
     }
     return true
   }
@@ -197,6 +195,13 @@ export class OutgoingQueue {
       if (this.#packets.get(key) !== packet) continue
       if (packet.cmd === 'publish' && packet.messageId !== undefined) packet.dup = true
       yield packet
+    }
+  }
+
+  #trim(): void {
+    // What is held is not yet too much: it was stored in one go, and is sent in one.
+    while (this.#packets.size - this.#held.size > this.#maxQueued && this.#dropOldest()) {
+      this.#onDropped()
     }
   }
 

@@ -95,7 +95,10 @@ export class SessionPersistence {
       for (const subscription of added) {
         if (subscription.qos > 2) continue
         const own = subscriptionOf(client.id, subscription)
-        this.#unindex(stored.get(own.topic))
+        const before = stored.get(own.topic)
+        // All of them, for each of them: what is there already must cost next to nothing.
+        if (before && isSame(before, own)) continue
+        this.#unindex(before)
         stored.set(own.topic, own)
         // Messages are stored for who asked for them above QoS 0.
         if (own.qos > 0 && !isSharedName(own.topic)) this.#index.add(own.topic, own)
@@ -248,6 +251,16 @@ function subscriptionOf(clientId: string, from: Subscription): SessionSubscripti
   return subscriptionIdentifier === undefined
     ? subscription
     : { ...subscription, subscriptionIdentifier }
+}
+
+function isSame(one: SessionSubscription, other: SessionSubscription): boolean {
+  return (
+    one.qos === other.qos &&
+    one.rh === other.rh &&
+    one.rap === other.rap &&
+    one.nl === other.nl &&
+    one.subscriptionIdentifier === other.subscriptionIdentifier
+  )
 }
 
 function getOrCreate<K, V>(map: Map<K, V>, key: K, create: () => V): V {

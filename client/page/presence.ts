@@ -88,7 +88,7 @@ export function connectPresence(options: PresenceOptions): Presence {
     session,
     receive,
     async open() {
-      // A shared worker is told of the lock when it is held: who asks for it then gets it when the page has gone.
+      // Told when it is held: who asks for it from then on gets it when the page has gone.
       await lock?.held
       return {
         type: 'open',

@@ -37,7 +37,7 @@ describe('a page connects', function () {
     })
   }
 
-  it('tells what changes, merges its own data, looks without joining, and shares nothing unasked', async () => {
+  it('tells what changes, merges its own data, and may look without joining', async () => {
     const program = await startProgram()
     const site = await startSite(program.httpPort)
     const reader = await watch(program, 'presence/users/alice')

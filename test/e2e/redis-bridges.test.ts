@@ -62,7 +62,7 @@ describe('two bridges on one Redis and one broker', function () {
     const fold = await foldOutput(broker.url)
     const devices = await connectDevices(broker.url, 40)
     await storm(devices, 40, 1)
-    await untilTrue(fold, devices)
+    await untilTrue(fold, devices, 20_000)
     expect(fold.faults).to.deep.equal([])
     expect(await miscounted(await openStore(), devices)).to.deep.equal([])
   })

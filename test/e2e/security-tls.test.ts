@@ -141,10 +141,7 @@ describe('a proxy', () => {
 
   for (const [title, header] of [
     ['version 1', Buffer.from('PROXY TCP4 203.0.113.7 127.0.0.1 50000 1883\r\n')],
-    [
-      'version 2',
-      Buffer.from('0d0a0d0a000d0a515549540a21110' + '00ccb0071077f000001c350075b', 'hex'),
-    ],
+    ['version 2', Buffer.from('0d0a0d0a000d0a515549540a2111000ccb0071077f000001c350075b', 'hex')],
   ] as const) {
     it(`that is trusted says for whom it speaks: PROXY protocol, ${title}`, async () => {
       const server = await startProgram({ flags: proxied })

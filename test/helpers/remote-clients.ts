@@ -5,6 +5,7 @@ import type { Command, Report, Request } from './client-process.ts'
 import type { Address, ClientOptions } from './connect-options.ts'
 import { exitOf, PACKAGE_ROOT } from './process.ts'
 import { onTeardown } from './teardown.ts'
+import { within } from './within.ts'
 
 /** An MQTT client in another process. */
 export interface RemoteClient {
@@ -25,6 +26,9 @@ export interface ClientProcess {
   connect(address: Address, options: ClientOptions): Promise<RemoteClient>
   kill(signal: NodeJS.Signals): void
 }
+
+/** How long a process may take to do what it is told, in milliseconds. */
+const ANSWER_MS = 15_000
 
 const SCRIPT = fileURLToPath(new URL('./client-process.ts', import.meta.url))
 
@@ -62,7 +66,11 @@ export async function startClientProcess(namespace?: string): Promise<ClientProc
     const request: Request = { id: ++ids, command }
     const answer = answerTo(request.id)
     child.send(request)
-    return answer
+    return within(
+      ANSWER_MS,
+      `a process of clients does as told: ${JSON.stringify(command)}`,
+      answer,
+    )
   }
 
   await Promise.race([

@@ -58,6 +58,14 @@ describe('a rate', () => {
     expect(rates.size).to.equal(1)
   })
 
+  it('takes what was done into account, and gives back what was not', () => {
+    const rates = createRates(policy)
+    rates.charge('a', 0, 15)
+    expect(rates.take('a', 0)).to.equal(600)
+    rates.giveBack('a', 10)
+    expect(rates.take('a', 0)).to.equal(0)
+  })
+
   it('does not run backwards with the clock', () => {
     const rates = createRates(policy)
     for (let n = 0; n < 10; n++) rates.take('a', 5000)

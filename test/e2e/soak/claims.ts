@@ -20,6 +20,15 @@ export class Claims {
     return claim
   }
 
+  /** What was claimed of a key around a time, for whoever has to find out why. */
+  describe(key: string, at: number): string {
+    const near = (this.#claims.get(key) ?? []).filter(
+      ({ from, until }) => from < at + 5000 && until > at - 5000,
+    )
+    const spans = near.map(({ from, until }) => `${Math.round(from)} to ${Math.round(until)}`)
+    return `${key} was claimed from ${spans.join(', from ')}`
+  }
+
   /** Whether something was claimed at a time, and for a while around it. */
   holds(key: string, at: number): boolean {
     let start = Number.NaN
