@@ -9,6 +9,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ main(): Promise<void> }>>
   fanout: () => import('./fanout.ts'),
   gate: () => import('./gate.ts'),
   storm: () => import('./storm.ts'),
+  redis: () => import('./redis.ts'),
   limits: () => import('./limits.ts'),
 }
 

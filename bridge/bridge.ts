@@ -2,6 +2,7 @@ import { createTopics, type ConnectionDocument } from '../protocol/index.ts'
 import type { Cancel } from '../runtime/clock.ts'
 import { createLimitedWarning } from '../runtime/log-limit.ts'
 import { watchStalls } from '../runtime/stall-watch.ts'
+import { readOnlineTime, readRoomAt, type OnlineTime, type RoomAt } from './activity/questions.ts'
 import { connectionKey, type Effect } from './core/index.ts'
 import { createDeadlines } from './deadlines.ts'
 import { readMessage } from './intake.ts'
@@ -25,6 +26,10 @@ export interface Bridge {
   readonly ready: boolean
   /** Counters and gauges by name. */
   metrics(): Record<string, number>
+  /** How long a user was online from one time to another, in milliseconds since the epoch. */
+  onlineTime(user: string, from: number, to: number): Promise<OnlineTime>
+  /** Who was in a room at a time, in milliseconds since the epoch. */
+  roomAt(room: string, at: number): Promise<RoomAt>
   /** Publishes what is waiting, says that presence is no longer fresh, and closes the link. Idempotent. */
   close(): Promise<void>
 }
@@ -315,6 +320,8 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
       brokers: roster.brokers,
       up: ready() ? 1 : 0,
     }),
+    onlineTime: (user, from, to) => readOnlineTime(store, user, from, to, clock.now()),
+    roomAt: (room, at) => readRoomAt(store, room, at),
     close: () => (closing ??= close()),
   }
 }

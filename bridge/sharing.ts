@@ -85,7 +85,10 @@ export function createSharing(options: SharingOptions): Sharing {
 
   async function onLacking(): Promise<void> {
     const remains = await readRemains(link, topics)
-    logger.info({ users: remains.users.size }, 'the store is new; it is filled from what is retained')
+    logger.info(
+      { users: remains.users.size },
+      'the store is new; it is filled from what is retained',
+    )
     await reconcileStore(store, remains, clock.now(), policy)
     isRestored = true
   }
@@ -110,7 +113,8 @@ export function createSharing(options: SharingOptions): Sharing {
     }
     if (wasRestored) {
       // The store may have lost what was stored last; what it has not lost it knows again.
-      for (const { at, work } of recent) if (at >= clock.now() - RECENT_MS) await window.admit(work())
+      for (const { at, work } of recent)
+        if (at >= clock.now() - RECENT_MS) await window.admit(work())
     }
     callRoll(hasMissed)
   }

@@ -4,7 +4,7 @@ import type { Clock } from '../runtime/clock.ts'
 export interface Window {
   /** Work has begun; resolves when the next input may come. */
   admit(work: Promise<unknown>): Promise<void>
-  /** Inputs that are not done. */
+  /** Inputs that are not finish. */
   readonly open: number
 }
 
@@ -22,7 +22,7 @@ export function createWindow(clock: Clock, isSteady: () => boolean): Window {
   let open = 0
   let held: (() => void)[] = []
 
-  function done(): void {
+  function finish(): void {
     open--
     if (open < WIDTH) held.shift()?.()
   }
@@ -30,7 +30,7 @@ export function createWindow(clock: Clock, isSteady: () => boolean): Window {
   return {
     async admit(work) {
       open++
-      work.then(done, done)
+      work.then(finish, finish)
       if (open < WIDTH || !isSteady()) return
       await new Promise<void>((resolve) => {
         const release = (): void => {

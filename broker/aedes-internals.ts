@@ -1,5 +1,5 @@
 import type { EventEmitter } from 'node:events'
-import type { Aedes, AedesPublishPacket, Client } from 'aedes'
+import type { Aedes, AedesPublishPacket, Client, PublishPacket } from 'aedes'
 import type { QoS } from 'mqtt-packet'
 
 /*
@@ -115,7 +115,8 @@ export function watchPackets(client: AedesClient, look: (packet: SeenPacket) => 
 export function interceptFilters(client: AedesClient, rename: (filter: string) => string): void {
   client._parser.prependListener('packet', (packet: SubscribingPacket) => {
     if (packet.cmd === 'subscribe') {
-      for (const subscription of packet.subscriptions) subscription.topic = rename(subscription.topic)
+      for (const subscription of packet.subscriptions)
+        subscription.topic = rename(subscription.topic)
     } else if (packet.cmd === 'unsubscribe') {
       packet.unsubscriptions = packet.unsubscriptions.map(rename)
     }
@@ -148,6 +149,24 @@ export function clientOf(aedes: Aedes, clientId: string): AedesClient | undefine
 /** Whether a client that is being authenticated wants to forget its session. */
 export function wantsCleanStart(client: AedesClient): boolean {
   return client._cleanStart
+}
+
+/** Publishes a message of a client, which the types of Aedes do not know of (`publish` in aedes.js). */
+export function publishFor(
+  aedes: Aedes,
+  client: Client,
+  packet: PublishPacket,
+  done: (error?: Error | null) => void,
+): void {
+  const publisher = aedes as unknown as {
+    publish(packet: PublishPacket, client: Client, done: (error?: Error | null) => void): void
+  }
+  publisher.publish(packet, client, done)
+}
+
+/** Tells Aedes that a message which it has authorized is published and acknowledged already (`enqueuePublish`). */
+export function doNotPublish(packet: PublishPacket): void {
+  Object.assign(packet, { _notAuthorized: true })
 }
 
 /** Makes this the will of a client that is being authenticated. */

@@ -284,7 +284,7 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
   /** Ends connections, and waits until they are gone and what there was to say of them has been said. */
   async function endAll(which: (client: AedesClient) => boolean, until: number): Promise<void> {
     for (const client of registry.clients()) if (which(client)) dismiss(client, SHUTTING_DOWN)
-    for (let gone = false; !gone && clock.now() < until; ) {
+    for (let gone = false; !gone && clock.now() < until;) {
       gone = !registry.clients().some(which)
       await new Promise((resolve) => setTimeout(resolve, 10))
     }

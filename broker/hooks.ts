@@ -37,6 +37,7 @@ import { rewriteConnack } from './sessions/connack.ts'
 import { createConnectQueue } from './sessions/connect-queue.ts'
 import { watchDelayedWills } from './sessions/delayed-wills.ts'
 import { boundOpenMessages } from './sessions/open-messages.ts'
+import { publishInOrder } from './sessions/publish-in-order.ts'
 import { endPredecessor } from './sessions/takeover.ts'
 import type { ConnectionInfo } from './transport/connection-info.ts'
 
@@ -90,6 +91,8 @@ export function connectHooks(aedes: Aedes, context: HookContext): void {
     begin: (connection, packet) => order.begin(connection, packet),
     inOrder,
   })
+
+  publishInOrder(aedes)
 
   aedes.preConnect = (anyClient, packet, callback) => {
     const client = anyClient as AedesClient

@@ -14,6 +14,7 @@ TOOLS=(
   mosquitto_sub:mosquitto-clients
   chromium:chromium
   ip:iproute2
+  paho_c_sub:paho.mqtt.c-examples
 )
 
 missing_packages() {
@@ -21,6 +22,7 @@ missing_packages() {
   for tool in "${TOOLS[@]}"; do
     command -v "${tool%%:*}" >/dev/null || echo "${tool##*:}"
   done | sort -u
+  /usr/bin/python3 -c 'import paho.mqtt.client' 2>/dev/null || echo python3-paho-mqtt
 }
 
 # Runs a command as root, without a password prompt.

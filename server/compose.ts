@@ -1,16 +1,16 @@
 import type { Server } from 'node:http'
 import { Server as SecureServer } from 'node:https'
-import type { Bridge, Link } from '../bridge/index.ts'
+import type { Bridge, Link, Store } from '../bridge/index.ts'
 import type { Broker } from '../broker/index.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Command } from './config/load.ts'
 import type { Config } from './config/options.ts'
 import { closeHttpServer, createHttpServer, listen } from './http.ts'
 import { processMetrics, type MetricGroups } from './metrics.ts'
-import { bridgeOptions, brokerOptions, linkOptions } from './part-options.ts'
+import { bridgeOptions, brokerOptions, linkOptions, redisOptions } from './part-options.ts'
 import type { Parts } from './parts.ts'
 import { createSecurity, type ReloadableSecurity } from './security.ts'
-import { explainBroker, explainListen, StartupError } from './startup-error.ts'
+import { explainBroker, explainListen, explainRedis, StartupError } from './startup-error.ts'
 import { createStopSteps, type StopSteps } from './stop-steps.ts'
 
 /** The running program. */
@@ -81,6 +81,7 @@ async function startParts(
     problems: () => problems(running),
     metrics: () => metrics(running),
     unload: (key: string) => running.broker?.unload(key) ?? false,
+    bridge: () => running.bridge,
     demo: () => ({ root: config.root, grace: config.grace }),
   }
   const http = createHttpServer(sources, security?.tls)
@@ -127,7 +128,9 @@ async function openBroker(start: Start, http: Server): Promise<Broker> {
   const { command, config, parts, logger, steps } = start
   try {
     const alone = command === 'broker'
-    const broker = await parts.createBroker(brokerOptions(config, http, alone, logger, start.security))
+    const broker = await parts.createBroker(
+      brokerOptions(config, http, alone, logger, start.security),
+    )
     steps.add('broker', async () => {
       await broker.drain()
       await broker.close()
@@ -141,8 +144,9 @@ async function openBroker(start: Start, http: Server): Promise<Broker> {
 /** A bridge beside the broker of this process, or else alone, attached to the one that is named. */
 async function openBridge(start: Start, broker: Broker | undefined): Promise<Bridge> {
   const { config, parts, logger, steps } = start
+  const store = await openStore(start)
   const create = async (link: Link, alone: boolean): Promise<Bridge> => {
-    const bridge = await parts.createBridge(bridgeOptions(config, link, alone, logger))
+    const bridge = await parts.createBridge(bridgeOptions(config, link, alone, logger, store))
     steps.add('bridge', () => bridge.close())
     return bridge
   }
@@ -155,10 +159,25 @@ async function openBridge(start: Start, broker: Broker | undefined): Promise<Bri
   }
 }
 
+/** A store in Redis; undefined when the bridge is to keep presence in this process. */
+async function openStore({ config, parts, logger, steps }: Start): Promise<Store | undefined> {
+  const options = redisOptions(config, logger)
+  if (!options) return undefined
+  try {
+    const store = await parts.createRedisStore(options)
+    steps.add('redis', () => store.close())
+    return store
+  } catch (error) {
+    throw explainRedis(error, options.url)
+  }
+}
+
 function problems({ phase, bridge }: Running): readonly string[] {
   if (phase === 'starting') return ['the program is starting']
   if (phase === 'stopping') return ['the program is stopping']
-  return bridge?.ready === false ? ['the bridge has no broker, or has not called the roll yet'] : []
+  return bridge?.ready === false
+    ? ['the bridge has no broker or no store, or has not called the roll yet']
+    : []
 }
 
 function metrics({ broker, bridge, phase }: Running): MetricGroups {

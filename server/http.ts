@@ -7,6 +7,8 @@ import {
 } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { activityAt } from './activity-pages.ts'
+import type { Bridge } from '../bridge/index.ts'
 import { clientFileAt, type ClientFile } from './client-files.ts'
 import type { TlsOptions } from '../broker/index.ts'
 import { homePage } from './home-page.ts'
@@ -17,6 +19,8 @@ interface HttpSources {
   /** Why the program is not ready; nothing when it is. */
   problems(): readonly string[]
   metrics(): MetricGroups
+  /** Who knows what was. */
+  bridge?(): Bridge | undefined
   /** What the demo page has to know: the topics' root and the graces, in milliseconds. */
   demo?(): { readonly root: string; readonly grace: Readonly<Record<string, number>> }
   /** Somebody says that a page is unloading, and shows the key of its connection. */
@@ -72,7 +76,12 @@ export function createHttpServer(sources: HttpSources, tls?: TlsOptions): Server
     const path = (request.url ?? '/').split('?', 1)[0] ?? '/'
     if (path === '/unload' && request.method === 'POST') return takeHint(request, response, sources)
     request.resume()
-    send(request, response, answer(path, request, sources))
+    const activity = activityAt(request, () => sources.bridge?.())
+    if (!activity) return send(request, response, answer(path, request, sources))
+    activity.then(
+      (found) => send(request, response, found),
+      () => send(request, response, { status: 503, body: 'the store does not answer\n' }),
+    )
   }
   // Who has no certificate may have a token, or may just look.
   const secure = { ...limits, ...tls, rejectUnauthorized: false, minVersion: 'TLSv1.2' } as const

@@ -1,7 +1,13 @@
 import type { Server } from 'node:http'
 import { hostname } from 'node:os'
 import type { BrokerOptions, Limits } from '../broker/index.ts'
-import type { BridgeOptions, Link, MqttLinkOptions } from '../bridge/index.ts'
+import type {
+  BridgeOptions,
+  Link,
+  MqttLinkOptions,
+  RedisStoreOptions,
+  Store,
+} from '../bridge/index.ts'
 import type { DocumentLimits } from '../protocol/connection-document.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Config } from './config/options.ts'
@@ -54,11 +60,13 @@ export function bridgeOptions(
   link: Link,
   alone: boolean,
   logger: Logger,
+  store?: Store,
 ): BridgeOptions {
   return {
     link,
+    ...(store && { store }),
     id: bridgeId(config),
-    journal: alone,
+    journal: alone && !store,
     root: config.root,
     grace: config.grace,
     roomGrace: config.rooms.grace,
@@ -71,6 +79,15 @@ export function bridgeOptions(
     maxConnectionsPerUser: config.maxConnectionsPerUser,
     logger,
   }
+}
+
+/** What the configuration means for a store in Redis; undefined when it is to be in this process. */
+export function redisOptions(config: Config, logger: Logger): RedisStoreOptions | undefined {
+  const { url, topology, nodes, sentinelName } = config.redis
+  if (url === undefined) return undefined
+  // Bridges share their presence when they share its topics.
+  const prefix = encodeURIComponent(config.root)
+  return { url, topology, nodes, sentinelName, prefix, logger }
 }
 
 /** How long a bridge that starts waits for its broker, in milliseconds. */

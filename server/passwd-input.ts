@@ -39,7 +39,7 @@ function ask(question: string): Promise<string | undefined> {
       for (const key of keys) {
         if (key === CTRL_C || key === CTRL_D) return finish(undefined)
         if (key === '\r' || key === '\n') return finish(typed)
-        if (key === '\u007f' || key === '\b') typed = [...typed].slice(0, -1).join('')
+        if (key === '\u007f' || key === '\b') typed = typed.slice(0, -1)
         else if (key >= ' ') typed += key
       }
     }

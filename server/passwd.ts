@@ -53,7 +53,7 @@ async function setPassword(argv: readonly string[]): Promise<Result<string>> {
   }
   const password = await readPassword(stdin)
   if (!password.ok) return password
-  if ([...password.value].length < MIN_LENGTH) {
+  if (password.value.length < MIN_LENGTH) {
     return failure(`expected a password of at least ${MIN_LENGTH} characters`)
   }
   const before = users.value.get(user)

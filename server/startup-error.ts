@@ -46,6 +46,21 @@ export function explainBroker(error: unknown, url: string): unknown {
   )
 }
 
+/** The sentence for a Redis that cannot be used. */
+export function explainRedis(error: unknown, url: string): unknown {
+  if (isBug(error)) return error
+  const address = new URL(url)
+  address.password = ''
+  const cause = error instanceof Error ? error.cause : undefined
+  const code = errorCode(error) ?? ''
+  const message = [cause, error].find((one) => one instanceof Error)?.message ?? String(error)
+  const why = WHY[code] ?? message.split('\n', 1)[0]
+  return startupError(
+    `cannot use the Redis at ${address.href}: ${why}; check --redis or PRESENCE_REDIS_URL`,
+    error,
+  )
+}
+
 function startupError(sentence: string, cause: unknown): StartupError {
   return new StartupError(sentence, { cause })
 }

@@ -34,7 +34,9 @@ export function activityOf(
       case 'transition': {
         const { to, cause, at, since } = effect
         const from = to === 'online' ? 'offline' : 'online'
-        return [{ user, room: null, from, to, cause, at, durationMs: since > 0 ? at - since : null }]
+        return [
+          { user, room: null, from, to, cause, at, durationMs: since > 0 ? at - since : null },
+        ]
       }
       case 'member': {
         const { room, joined } = effect

@@ -40,7 +40,12 @@ export async function readOnlineTime(
   const state = (await store.loadUser(user))?.state
   const sessions = entries
     .filter((entry) => entry.to === 'offline' && entry.durationMs !== null)
-    .map(({ at, durationMs, cause }) => ({ from: at - (durationMs ?? 0), to: at, cause, isOn: false }))
+    .map(({ at, durationMs, cause }) => ({
+      from: at - (durationMs ?? 0),
+      to: at,
+      cause,
+      isOn: false,
+    }))
   if (state && state.connections.length > 0) {
     sessions.push({ from: state.since, to: now, cause: null, isOn: true })
   }

@@ -5,7 +5,7 @@ import {
   type Status,
   type UserDocument,
 } from '../../protocol/index.ts'
-import type { Membership, RoomEntry, UserState } from './state.ts'
+import type { ConnectionState, Membership, RoomEntry, UserState } from './state.ts'
 
 const NO_ROOMS: readonly RoomEntry[] = []
 
@@ -61,12 +61,22 @@ export function viewMember(
  * count. The very same list as long as one connection alone has rooms, and they are unchanged.
  */
 export function viewRooms({ connections }: Pick<UserState, 'connections'>): readonly RoomEntry[] {
-  const lists = connections.map(({ rooms }) => rooms).filter(({ length }) => length > 0)
-  if (lists.length <= 1) return lists[0] ?? NO_ROOMS
+  let only = NO_ROOMS
+  for (const { rooms } of connections) {
+    if (rooms.length === 0) continue
+    if (only.length > 0) return newestRooms(connections)
+    only = rooms
+  }
+  return only
+}
+
+function newestRooms(connections: readonly ConnectionState[]): readonly RoomEntry[] {
   const newest = new Map<string, RoomEntry>()
-  for (const entry of lists.flat()) {
-    const known = newest.get(entry.room)
-    if (!known || entry.order > known.order) newest.set(entry.room, entry)
+  for (const { rooms } of connections) {
+    for (const entry of rooms) {
+      const known = newest.get(entry.room)
+      if (!known || entry.order > known.order) newest.set(entry.room, entry)
+    }
   }
   return [...newest.values()]
 }

@@ -11,8 +11,8 @@ export interface ConnectRefusal {
 /** CONNACK return codes: identifier rejected, unavailable, bad user name or password, not authorized. */
 export const IDENTIFIER_REJECTED = 2
 export const UNAVAILABLE = 3
-export const BAD_CREDENTIALS = 4
-export const NOT_AUTHORIZED = 5
+const BAD_CREDENTIALS = 4
+const NOT_AUTHORIZED = 5
 
 /** Who somebody is that knocks. */
 export type Verdict =

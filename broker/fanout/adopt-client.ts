@@ -1,4 +1,9 @@
-import { interceptFilters, type AedesClient, type AedesSubscription, type Notify } from '../aedes-internals.ts'
+import {
+  interceptFilters,
+  type AedesClient,
+  type AedesSubscription,
+  type Notify,
+} from '../aedes-internals.ts'
 import { grantOf, type Grant } from './grant.ts'
 import type { Outbox } from './outbox.ts'
 import { toShownName } from './shared-name.ts'

@@ -3,7 +3,7 @@ import type { AedesClient, EmittedPacket } from '../aedes-internals.ts'
 import type { Reader } from './adopt-client.ts'
 import { canReceive } from './can-receive.ts'
 import type { Grant } from './grant.ts'
-import { createMessage, type Message } from './message.ts'
+import { createMessage } from './message.ts'
 import type { FanoutOptions } from './options.ts'
 import type { Deliver } from './readers.ts'
 import type { WriteGatherer } from './write-gatherer.ts'
@@ -50,22 +50,28 @@ export function createDelivery(
       const qos = lower(packet.qos, grant.qos)
       if (qos === 0) {
         if (isStored) outbox.withdraw(packet)
-        sendPlain(client, grant, message)
+        sendPlain(client, grant)
       } else if (group === undefined) {
         outbox.send(packet, grant, qos, isStored, message)
       } else {
         // Beside a copy that its other subscriptions may have for it (4.8.2).
-        outbox.send({ ...packet, brokerId: `${packet.brokerId}${group}` }, grant, qos, false, message)
+        outbox.send(
+          { ...packet, brokerId: `${packet.brokerId}${group}` },
+          grant,
+          qos,
+          false,
+          message,
+        )
       }
     }
 
-    function sendPlain(client: AedesClient, grant: Grant, { plain }: Message): void {
-      const bytes = plain({
+    function sendPlain(client: AedesClient, grant: Grant): void {
+      const bytes = message.plain({
         version5: client.version === 5,
         retain: packet.retain && grant.retainAsPublished,
         identifiers: grant.identifiers,
       })
-      // A message above what the client takes counts as delivered [MQTT-3.1.2-25].
+      // A message above what the client takes counts as delivered [MQTT-3.1.2-28].
       if (!bytes || bytes.length > (client.maximumPacketSize ?? Infinity)) return
       gatherer.write(client.conn, bytes)
     }

@@ -21,7 +21,7 @@ const BACKLOG_BYTES = 256 * 1024
 
 /**
  * What one connection is sent above QoS 0. No more than the client is ready to receive is on its way
- * [MQTT-3.3.4-9], under ids that are not in use [MQTT-2.2.1-3]; the rest waits, in order.
+ * [MQTT-3.3.4-9], under ids that are not in use [MQTT-2.2.1-4]; the rest waits, in order.
  */
 export class Outbox {
   readonly #client: AedesClient
@@ -100,8 +100,8 @@ export class Outbox {
 
   /** A stored message is not to be sent after all. */
   withdraw(packet: EmittedPacket): void {
-    this.start()
-    this.#queue?.remove(packet)
+    const queue = this.#queue ?? this.#policy.queueOf(this.#client.id)
+    queue?.remove(packet)
   }
 
   /** Sends while the client is ready for more. */
@@ -136,14 +136,8 @@ export class Outbox {
     if (!this.#write(message, variant, qos, messageId, dup)) queue.remove({ messageId })
   }
 
-  /** False when the client does not take messages of this size; one counts as delivered [MQTT-3.1.2-25]. */
-  #write(
-    message: Message,
-    variant: Variant,
-    qos: 1 | 2,
-    messageId: number,
-    dup: boolean,
-  ): boolean {
+  /** False when the client does not take messages of this size; one counts as delivered [MQTT-3.1.2-28]. */
+  #write(message: Message, variant: Variant, qos: 1 | 2, messageId: number, dup: boolean): boolean {
     const client = this.#client
     const bytes = message.numbered(variant, qos, messageId, dup)
     if (!bytes || bytes.length > (client.maximumPacketSize ?? Infinity)) return false

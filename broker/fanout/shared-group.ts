@@ -2,7 +2,7 @@ import type { ReaderSubscription } from './adopt-client.ts'
 import { canReceive } from './can-receive.ts'
 import type { Deliver } from './readers.ts'
 
-/** Those who share a subscription: each message goes to one of them [MQTT-4.8.2-4]. */
+/** Those who share a subscription: each message goes to one of them (4.8.2). */
 export class SharedGroup {
   readonly #name: string
   /** In the order of their turns. */

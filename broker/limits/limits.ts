@@ -4,7 +4,10 @@ export interface Limits {
   readonly maxConnections: number
   /** Sockets of one address (of one /64 in IPv6); this machine's own is not counted. @default 500 */
   readonly maxConnectionsPerAddress: number
-  /** New sockets a second from one address; ten times as many at once. @default 50 */
+  /**
+   * New sockets a second from one address, and ten times as many at once; of one user who is known a fifth
+   * as many connections, and twice that at once. @default 50
+   */
   readonly maxConnectsPerSecond: number
   /** Connections of one user. @default 100 */
   readonly maxConnectionsPerUser: number

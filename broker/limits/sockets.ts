@@ -4,7 +4,7 @@ import type { Limits } from './limits.ts'
 import { createRates } from './rate.ts'
 
 /** Why a socket is not taken. */
-export type SocketRefusal = 'connections' | 'connections_per_address' | 'connects_per_second'
+type SocketRefusal = 'connections' | 'connections_per_address' | 'connects_per_second'
 
 /** Counts sockets, before a byte of them is read. */
 export interface Sockets {

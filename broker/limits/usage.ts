@@ -30,9 +30,10 @@ const PATIENCE_SECONDS = 5
 /** So many rooms in a document cost as much as another document. */
 const ROOMS_PER_DOCUMENT = 10
 
-/** Connects of one user: in the long run, at once, and how many of them a flood costs. */
-const CONNECTS_PER_SECOND = 10
-const CONNECTS_AT_ONCE = 20
+/** A user may connect a fifth as often as an address may, in which there may be many. */
+const USERS_OF_ADDRESS = 5
+const CONNECT_BURST_SECONDS = 2
+/** How many connects a flood costs. */
 const CONNECTS_AFTER_FLOOD = 10
 
 /** Creates the books. They are kept by user, so that more connections do not give more. */
@@ -42,8 +43,8 @@ export function createUsage(limits: Limits, clock: Clock): Usage {
   const documents = createRates({ perSecond: limits.maxDocumentsPerSecond, ...pace })
   // A crowd at once would hold up everybody else. Whoever is cut for a flood comes back slowly.
   const connects = createRates({
-    perSecond: CONNECTS_PER_SECOND,
-    burstSeconds: CONNECTS_AT_ONCE / CONNECTS_PER_SECOND,
+    perSecond: limits.maxConnectsPerSecond / USERS_OF_ADDRESS,
+    burstSeconds: CONNECT_BURST_SECONDS,
     patienceSeconds: CONNECTS_AFTER_FLOOD,
   })
   const holdbacks = new WeakMap<Connection, Holdback>()

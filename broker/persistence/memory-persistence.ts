@@ -14,7 +14,10 @@ import { WillStore, type StoredWill } from './will-store.ts'
 export type RetainedMessage = Pick<
   AedesPublishPacket,
   'cmd' | 'topic' | 'payload' | 'qos' | 'retain' | 'properties' | 'messageExpiry'
->
+> & {
+  /** Grows with each message that is retained. */
+  readonly order: number
+}
 
 /**
  * What one Aedes 2 broker remembers: retained messages, sessions and wills, in memory. It keeps the
@@ -28,6 +31,7 @@ export class MemoryPersistence extends SessionPersistence {
   #grants: ReadonlyMap<string, Subscription['qos']> | undefined
   #outside = 0
   #rooms = 0
+  #order = 0
 
   constructor(options: SessionPersistenceOptions & { readonly root?: string } = {}) {
     super(options)
@@ -65,7 +69,7 @@ export class MemoryPersistence extends SessionPersistence {
       const { topic } = packet
       const { size } = this.#retained
       if (packet.payload.length === 0) this.#retained.delete(topic)
-      else this.#retained.set(topic, retainedCopy(packet))
+      else this.#retained.set(topic, retainedCopy(packet, ++this.#order))
       if (this.#retained.size !== size) this.#count(topic, this.#retained.size - size)
     })
   }
@@ -95,7 +99,9 @@ export class MemoryPersistence extends SessionPersistence {
 
   /** The retained messages for each of several filters; where they overlap, for each its own. */
   createRetainedStreamCombi(filters: readonly string[]): Readable {
-    return new RetainedStream(matchEach(this.#retained, filters, this.#grants))
+    const grants = this.#grants
+    if (!grants) return new RetainedStream(matchEach(this.#retained, filters))
+    return new RetainedStream(matchGranted(this.#retained, filters, grants, this.#order))
   }
 
   /** Stores a client's will. */
@@ -128,7 +134,7 @@ export class MemoryPersistence extends SessionPersistence {
   }
 }
 
-function retainedCopy(packet: AedesPublishPacket): RetainedMessage {
+function retainedCopy(packet: AedesPublishPacket, order: number): RetainedMessage {
   const { topic, qos, properties, messageExpiry } = packet
   const message: RetainedMessage = {
     cmd: 'publish',
@@ -136,6 +142,7 @@ function retainedCopy(packet: AedesPublishPacket): RetainedMessage {
     payload: ownPayload(packet.payload),
     qos,
     retain: true,
+    order,
   }
   if (properties !== undefined) message.properties = properties
   // Aedes drops what has expired when somebody asks for it [MQTT-3.3.2-5].
@@ -146,11 +153,24 @@ function retainedCopy(packet: AedesPublishPacket): RetainedMessage {
 function* matchEach(
   retained: RetainedIndex<RetainedMessage>,
   filters: readonly string[],
-  grants: ReadonlyMap<string, Subscription['qos']> | undefined,
+): Generator<RetainedMessage> {
+  for (const filter of filters) yield* retained.match(filter)
+}
+
+/**
+ * What subscriptions get that are there already: no message at a higher QoS than was granted, and none
+ * that has come since, which they have got live.
+ */
+function* matchGranted(
+  retained: RetainedIndex<RetainedMessage>,
+  filters: readonly string[],
+  grants: ReadonlyMap<string, Subscription['qos']>,
+  newest: number,
 ): Generator<RetainedMessage> {
   for (const filter of filters) {
-    const granted = grants?.get(filter) ?? 2
+    const granted = grants.get(filter) ?? 2
     for (const message of retained.match(filter)) {
+      if (message.order > newest) continue
       yield message.qos > granted ? { ...message, qos: granted } : message
     }
   }

@@ -6,7 +6,10 @@ import type { AedesClient } from '../aedes-internals.ts'
  * Aedes leaves no other way: it says of a session without subscriptions that there is none, and of shared
  * subscriptions that they are not available.
  */
-export function rewriteConnack(client: AedesClient, change: (connack: IConnackPacket) => void): void {
+export function rewriteConnack(
+  client: AedesClient,
+  change: (connack: IConnackPacket) => void,
+): void {
   const { conn } = client
   const protocolVersion = client.version === 5 ? 5 : 4
   const written = parser({ protocolVersion })

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 
 /** What the beginning of a stream says of its sender. (PROXY protocol, versions 1 and 2, haproxy.org) */
-export type ProxyHeader =
+type ProxyHeader =
   /** It is no PROXY header. */
   | { readonly status: 'none' }
   /** It may become one. */
@@ -18,7 +18,7 @@ const V1_BYTES = 107
 const V2_BYTES = 16 + 1024
 
 /** Reads a PROXY header. */
-export function parseProxyHeader(bytes: Buffer): ProxyHeader {
+function parseProxyHeader(bytes: Buffer): ProxyHeader {
   if (startsLike(bytes, V1)) return parseLine(bytes)
   if (startsLike(bytes, V2)) return parseBinary(bytes)
   return { status: 'none' }

@@ -45,7 +45,7 @@ function checkKeys(byKey: ReadonlyMap<string, Checked>): string | undefined {
     return `${aside.source} needs one of --jwt-secret, --jwt-key and --jwks-url, got nothing`
   }
   const secret = byKey.get('jwtSecret')
-  const length = Buffer.byteLength(String(secret?.value ?? ''))
+  const length = typeof secret?.value === 'string' ? Buffer.byteLength(secret.value) : 0
   return secret && length < 32
     ? `${secret.source}: expected at least 32 bytes, got ${length}`
     : undefined

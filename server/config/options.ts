@@ -263,7 +263,8 @@ export const OPTIONS = {
   },
   maxConnectsPerSecond: {
     kind: 'count',
-    about: 'The most new connections a second of one address; ten times as many at once.',
+    about:
+      'The most new connections a second of one address, and ten times as many at once; a fifth of it for one user.',
     default: '50',
     min: '1',
   },
@@ -344,6 +345,34 @@ export const OPTIONS = {
     default: '32',
     min: '8',
     max: '100',
+  },
+
+  redis: {
+    url: {
+      heading: 'Redis: state that outlives the process and that several bridges share',
+      kind: 'url',
+      flag: 'redis',
+      variable: 'REDIS_URL',
+      about:
+        'The Redis (7 or later) to keep presence in: redis:// or rediss://, with user:password@ if it asks for them; in this process unless set.',
+      schemes: ['redis', 'rediss'],
+    },
+    topology: {
+      kind: 'choice',
+      about: 'What that URL leads to: a server, a node of a Redis Cluster, or a Sentinel.',
+      choices: ['single', 'cluster', 'sentinel'],
+      default: 'single',
+    },
+    nodes: {
+      kind: 'list',
+      about: 'Further nodes of the cluster, or further Sentinels, as host:port.',
+      default: '',
+    },
+    sentinelName: {
+      kind: 'text',
+      about: 'What the Sentinels call the server.',
+      default: 'mymaster',
+    },
   },
 
   broker: {

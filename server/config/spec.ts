@@ -15,6 +15,8 @@ interface OptionSpec extends Bounds {
   readonly heading?: string
   /** The flag without dashes, where it is not the key in kebab case. */
   readonly flag?: string
+  /** The environment variable without its prefix, where it is not the flag in capitals. */
+  readonly variable?: string
   /** The key of an option that this one may not exceed. */
   readonly atMost?: string
   /** Its value never appears in a message. */
@@ -71,7 +73,7 @@ export function listOptions(table: OptionTable, parent = ''): readonly Option[] 
     const key = parent + name
     if (!isOption(entry)) return listOptions(entry, `${key}.`)
     const words = entry.flag ?? kebabCase(key)
-    const variable = VARIABLE_PREFIX + words.replaceAll('-', '_').toUpperCase()
+    const variable = VARIABLE_PREFIX + (entry.variable ?? words.replaceAll('-', '_').toUpperCase())
     return [{ spec: entry, key, flag: `--${words}`, variable }]
   })
 }

@@ -35,12 +35,17 @@ class World {
       case 'subscribe': {
         model.subscribe(step.reader, step.filter, step.qos)
         await this.#reader(step.reader).subscribe([{ topic: step.filter, qos: step.qos }])
+        // A retained message that is replaced before it is sent is not sent.
+        await this.#sync(step.reader)
         return
       }
       case 'unsubscribe': {
         model.unsubscribe(step.reader, step.filter)
-        const packet = { cmd: 'unsubscribe', messageId: 1, unsubscriptions: [step.filter] } as const
-        await this.#reader(step.reader).request(packet, 'unsuback')
+        const unsubscriptions = [step.filter]
+        await this.#reader(step.reader).request(
+          { cmd: 'unsubscribe', messageId: 1, unsubscriptions },
+          'unsuback',
+        )
         return
       }
       case 'publish': {
@@ -127,7 +132,11 @@ class World {
 
   #collect(reader: number, peer: MqttPeer): void {
     const all = this.#got.get(reader) ?? []
-    all.push(...peer.messages.splice(0).filter(({ topic }) => !topic.startsWith('presence/') && topic !== END))
+    all.push(
+      ...peer.messages
+        .splice(0)
+        .filter(({ topic }) => !topic.startsWith('presence/') && topic !== END),
+    )
     this.#got.set(reader, all)
   }
 }

@@ -2,7 +2,12 @@ import { createRandom } from '../helpers/random.ts'
 
 /** One step of a run; everything before it has been dealt with when it is taken, but for publications. */
 export type Step =
-  | { readonly kind: 'subscribe'; readonly reader: number; readonly filter: string; readonly qos: Qos }
+  | {
+      readonly kind: 'subscribe'
+      readonly reader: number
+      readonly filter: string
+      readonly qos: Qos
+    }
   | { readonly kind: 'unsubscribe'; readonly reader: number; readonly filter: string }
   | { readonly kind: 'leave'; readonly reader: number }
   | { readonly kind: 'return'; readonly reader: number }
@@ -29,8 +34,20 @@ export interface Due {
   readonly payload: string
 }
 
-export const TOPICS = ['a', 'a/b', 'a/', '/a', 'a/b/c', 'b'] as const
-export const FILTERS = ['#', '+', 'a/#', 'a/+', 'a/b', '+/+', '+/b/#', '/+', 'b', 'a/b/c', '/#'] as const
+const TOPICS = ['a', 'a/b', 'a/', '/a', 'a/b/c', 'b'] as const
+const FILTERS = [
+  '#',
+  '+',
+  'a/#',
+  'a/+',
+  'a/b',
+  '+/+',
+  '+/b/#',
+  '/+',
+  'b',
+  'a/b/c',
+  '/#',
+] as const
 
 /** Whether a filter matches a topic; written as the specification puts it (4.7), not as the broker does it. */
 function matches(filter: string, topic: string): boolean {
@@ -97,7 +114,12 @@ export class DeliveryModel {
 }
 
 /** A run of random steps that a seed repeats. Readers from 0 up; the first half has persistent sessions. */
-export function randomSteps(seed: number, readers: number, publishers: number, length: number): Step[] {
+export function randomSteps(
+  seed: number,
+  readers: number,
+  publishers: number,
+  length: number,
+): Step[] {
   const random = createRandom(seed)
   const away = new Set<number>()
   let count = 0
@@ -106,7 +128,8 @@ export function randomSteps(seed: number, readers: number, publishers: number, l
     const payload = `${from} ${qos} ${count++}`
     return { topic: random.pick(TOPICS), qos, retain: random.chance(0.25), payload }
   }
-  const emptied = (sent: Sent): Sent => (sent.retain && random.chance(0.2) ? { ...sent, payload: '' } : sent)
+  const emptied = (sent: Sent): Sent =>
+    sent.retain && random.chance(0.2) ? { ...sent, payload: '' } : sent
   const steps: Step[] = []
   while (steps.length < length) {
     const reader = random.below(readers)

@@ -89,7 +89,9 @@ describe('a persistent session', () => {
       const second = await connect(PERSISTENT)
       const [seen, missed] = await second.until('end')
       expect([seen?.dup, missed?.dup]).to.deep.equal([true, false])
-      expect(seen?.messageId).to.equal(first.messages.find(({ topic }) => topic === 'seen')?.messageId)
+      expect(seen?.messageId).to.equal(
+        first.messages.find(({ topic }) => topic === 'seen')?.messageId,
+      )
     })
   }
 

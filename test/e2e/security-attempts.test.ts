@@ -60,6 +60,8 @@ describe('attempts that must fail', function () {
               `--passwords=${join(folder, 'users.json')}`,
               '--app-topics=app/#,dev/{client}/#',
               '--grace-closed=0',
+              // Mallory comes often here.
+              '--max-connects-per-second=5000',
             ],
           }),
         )

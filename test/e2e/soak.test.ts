@@ -66,7 +66,7 @@ describe(`a crowd at random, for ${SECONDS} s, seed ${SEED}`, function () {
     const last = await connectClient(server, { user: 'last-one' })
     last.cut()
     await reader.find(isOffline('last-one'), 10_000)
-    for (const each of readers) await each.caughtUp(ROOMS)
+    await Promise.all(readers.map((each) => each.caughtUp(ROOMS)))
     for (const person of people) person.inspect()
 
     const name = `PRESENCE_SOAK_SEED=${SEED} after ${JSON.stringify([...world.counts])}`

@@ -106,7 +106,7 @@ export async function foldOutput(url: string): Promise<Fold> {
     differences({ users, truth }) {
       const found: string[] = []
       const expect = (what: string, wanted: unknown, got: unknown): void => {
-        if (wanted !== got) found.push(`${what}: expected ${wanted}, got ${got}`)
+        if (wanted !== got) found.push(`${what}: expected ${String(wanted)}, got ${String(got)}`)
       }
       const rooms = new Map<string, Set<string>>()
       for (const topic of retained.keys()) {
@@ -131,7 +131,11 @@ export async function foldOutput(url: string): Promise<Fold> {
         const got = (snapshot.members as { user: string }[]).map(({ user }) => user)
         expect(room, [...wanted].toSorted().join(), got.toSorted().join())
         expect(`${room}, count`, String(wanted.size), retained.get(topics.roomCount(room)) ?? '0')
-        expect(`${room}, fold`, [...wanted].toSorted().join(), [...(members.get(room) ?? [])].toSorted().join())
+        expect(
+          `${room}, fold`,
+          [...wanted].toSorted().join(),
+          [...(members.get(room) ?? [])].toSorted().join(),
+        )
       }
       return found
     },

@@ -16,8 +16,8 @@ export interface RedisServer {
   kill(): Promise<void>
   /** Starts it again on the same port, with its data or without. */
   restart(data: 'with data' | 'empty'): Promise<void>
-  /** Sends a command that is one line, and gives the first line of the answer. */
-  command(line: string): Promise<string>
+  /** Sends a command that is one line, and gives the first line of the answer, or all up to a word. */
+  command(line: string, until?: string): Promise<string>
   /** Kills it and removes its directory. */
   close(): Promise<void>
 }
@@ -33,7 +33,10 @@ export async function startRedis(...options: readonly string[]): Promise<RedisSe
     const lasting = ['--save', '', '--appendonly', 'yes', '--appendfsync', 'always']
     const started = spawn('redis-server', [...args, ...lasting, ...options], { stdio: 'ignore' })
     started.on('error', () => {})
-    await eventually(`redis-server listens on ${port}`, async () => (await ask(port, 'PING')) === '+PONG')
+    await eventually(
+      `redis-server listens on ${port}`,
+      async () => (await ask(port, 'PING')) === '+PONG',
+    )
     return started
   }
 
@@ -51,10 +54,11 @@ export async function startRedis(...options: readonly string[]): Promise<RedisSe
     kill,
     async restart(data) {
       await kill()
-      if (data === 'empty') await rm(join(directory, 'appendonlydir'), { recursive: true, force: true })
+      if (data === 'empty')
+        await rm(join(directory, 'appendonlydir'), { recursive: true, force: true })
       child = await launch()
     },
-    command: (line) => ask(port, line),
+    command: (line, until) => ask(port, line, until),
     async close() {
       await kill()
       await rm(directory, { recursive: true, force: true })

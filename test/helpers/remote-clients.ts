@@ -65,7 +65,9 @@ export async function startClientProcess(namespace?: string): Promise<ClientProc
   function tell(command: Command): Promise<void> {
     const request: Request = { id: ++ids, command }
     const answer = answerTo(request.id)
-    child.send(request)
+    child.send(request, (error) => {
+      if (error) calls.get(request.id)?.reject(error)
+    })
     return within(
       ANSWER_MS,
       `a process of clients does as told: ${JSON.stringify(command)}`,

@@ -7,9 +7,9 @@ import { eventually } from './within.ts'
 export interface TcpBroker {
   readonly broker: Broker
   readonly port: number
-  connect(options?: PeerOptions): Promise<MqttPeer>
+  readonly connect: (options?: PeerOptions) => Promise<MqttPeer>
   /** Waits until the broker has no more connections than this. */
-  untilConnections(count: number): Promise<void>
+  readonly untilConnections: (count: number) => Promise<void>
 }
 
 /** Starts a broker as it is used, on a port of its own; it is closed at the end of the test. */

@@ -176,7 +176,7 @@ describe('startProgram', () => {
     parts.ready = false
     expect(await get(program, '/readyz')).to.deep.equal({
       status: 503,
-      body: '{"ready":false,"reasons":["the bridge has no broker, or has not called the roll yet"]}\n',
+      body: '{"ready":false,"reasons":["the bridge has no broker or no store, or has not called the roll yet"]}\n',
     })
     expect((await get(program, '/healthz')).status).to.equal(200)
   })

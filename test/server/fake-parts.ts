@@ -1,4 +1,10 @@
-import type { BridgeOptions, Link, MqttLinkOptions } from '../../bridge/index.ts'
+import {
+  createMemoryStore,
+  type BridgeOptions,
+  type Link,
+  type MqttLinkOptions,
+  type RedisStoreOptions,
+} from '../../bridge/index.ts'
 import type { BrokerOptions } from '../../broker/index.ts'
 import type { Parts } from '../../server/parts.ts'
 
@@ -9,6 +15,7 @@ export interface FakeParts extends Parts {
   broker?: BrokerOptions
   bridge?: BridgeOptions
   link?: MqttLinkOptions
+  redis?: RedisStoreOptions
 }
 
 /** Creates parts that do nothing but tell, and that fail where `failing` names a call. */
@@ -52,8 +59,15 @@ export function createFakeParts(failing: Readonly<Record<string, Error>> = {}): 
           return parts.ready
         },
         metrics: () => ({ users: 2 }),
+        onlineTime: async (user) => ({ user, onlineMs: 1000, sessions: [], complete: true }),
+        roomAt: async (room) => ({ room, at: '', members: [], complete: true }),
         close: () => call('bridge close'),
       }
+    },
+    async createRedisStore(options) {
+      parts.redis = options
+      await call('redis')
+      return createMemoryStore({ now: Date.now })
     },
     async connectMqttLink(options) {
       parts.link = options

@@ -11,6 +11,6 @@ function sortKeys(value: Json): Json {
   const entries = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1))
   // Without a prototype: a key may be called __proto__.
   const sorted: Record<string, Json> = Object.create(null)
-  for (const [key, member] of entries) sorted[key] = sortKeys(member as Json)
+  for (const [key, member] of entries) sorted[key] = sortKeys(member)
   return sorted
 }

@@ -32,6 +32,9 @@ const SILENCE_MS = 5000
 /** How often a silent connection is asked, in milliseconds. */
 const PING_MS = 1000
 
+/** What waits for a connection waits; a timer and a signal for each command cost more than most commands. */
+const NO_TIMEOUT = { timeout: 0 } as const
+
 /** The longest pause before a lost connection is tried again, in milliseconds. */
 const RECONNECT_MS = 500
 
@@ -79,7 +82,7 @@ const open: Readonly<Record<'single' | 'cluster' | 'sentinel', Opener>> = {
   cluster(address, onError) {
     const defaults = { ...credentials(address.url), ...nodeOptions(address.url) }
     const rootNodes = urlsOf(address).map((url) => ({ url, ...nodeOptions(url) }))
-    const cluster = createCluster({ RESP: 2, rootNodes, defaults })
+    const cluster = createCluster({ RESP: 2, commandOptions: NO_TIMEOUT, rootNodes, defaults })
     cluster.on('error', onError)
     return {
       connected: cluster.connect(),
@@ -100,6 +103,7 @@ const open: Readonly<Record<'single' | 'cluster' | 'sentinel', Opener>> = {
     const options = { ...credentials(address.url), ...nodeOptions(address.url) }
     const sentinel = createSentinel({
       RESP: 2,
+      commandOptions: NO_TIMEOUT,
       name: sentinelName,
       sentinelRootNodes: urlsOf(address).map((url) => {
         const { hostname, port } = new URL(url)
@@ -114,7 +118,9 @@ const open: Readonly<Record<'single' | 'cluster' | 'sentinel', Opener>> = {
       connected: sentinel.connect(),
       send: (_, args) => sentinel.sendCommand(false, [...args]),
       incarnation: async () => identify(await sentinel.sendCommand(false, ['INFO'])),
-      close: () => sentinel.destroy(),
+      close() {
+        sentinel.destroy().catch(onError)
+      },
     }
   },
 }
@@ -130,6 +136,7 @@ function nodeOptions(url: string) {
     disableClientInfo: true,
     maintNotifications: 'disabled',
     pingInterval: PING_MS,
+    commandOptions: NO_TIMEOUT,
     socket: url.startsWith('rediss:') ? { ...common, tls: true as const } : common,
   } as const
 }

@@ -2,7 +2,7 @@
  * Into how many parts users and rooms are spread. Everything of one part lies in one slot of a Redis
  * Cluster, so that one script can change it in one act. Part of the stored format: never changed.
  */
-export const SHARDS = 64
+const SHARDS = 64
 
 /** The keys of one part of the users. */
 export interface UserKeys {

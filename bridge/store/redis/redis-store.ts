@@ -110,4 +110,3 @@ async function withinTime(work: Promise<void>): Promise<void> {
   await Promise.race([work, timeout])
   clearTimeout(timer)
 }
-

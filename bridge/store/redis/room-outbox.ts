@@ -38,7 +38,7 @@ export function createRoomOutbox({ apply, confirm }: RoomOutboxOptions): RoomOut
 
   async function drain(room: string): Promise<void> {
     // What else this tick brings goes along.
-    await null
+    await Promise.resolve()
     for (let queue = waiting.get(room); queue; queue = waiting.get(room)) {
       const batch = queue.splice(0, BATCH)
       if (queue.length === 0) waiting.delete(room)

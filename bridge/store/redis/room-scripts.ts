@@ -101,7 +101,12 @@ export function loadRoomScripts(
       const args = [room, String(version)]
       return (await confirmRoom([changes, meta, flights, dirty], args)) === 1
     },
-    async doubtRoom({ members, meta, flights, strays: key, dirty, rooms, empty }, room, now, strays) {
+    async doubtRoom(
+      { members, meta, flights, strays: key, dirty, rooms, empty },
+      room,
+      now,
+      strays,
+    ) {
       const keys = [members, meta, flights, key, dirty, rooms, empty]
       await doubtRoom(keys, [room, owner, String(now), ...strays])
     },

@@ -87,8 +87,7 @@ export function createRoomTables(context: Context, outbox: () => RoomOutbox): Ro
       return reply.status === 'taken' ? toFlush(room, reply, announceLimit) : undefined
     },
 
-    clearRoom: (room, version) =>
-      run(() => scripts.confirmRoom(keys.room(room), room, version)),
+    clearRoom: (room, version) => run(() => scripts.confirmRoom(keys.room(room), room, version)),
 
     async restoreRoom(room, version, shown) {
       const members = shown.flatMap((member) => [member.user, formatMember(member)])
@@ -162,9 +161,9 @@ function* parseChanges(changes: readonly string[]): Generator<{
     const [user = '', before, after, leave] = changes.slice(i, i + 4)
     yield {
       user,
-      before: parse<Member>(before),
-      after: parse<Member>(after),
-      leave: parse<Leave>(leave),
+      before: parse(before) as Member | null,
+      after: parse(after) as Member | null,
+      leave: parse(leave) as Leave | null,
     }
   }
 }
@@ -184,6 +183,6 @@ function parseMembers(entries: readonly string[]): readonly Member[] {
   return members.toSorted((a, b) => a.place - b.place).map(({ member }) => member)
 }
 
-function parse<T>(json: string | undefined): T | null {
-  return json === undefined || json === '' ? null : (JSON.parse(json) as T)
+function parse(json: string | undefined): unknown {
+  return json === undefined || json === '' ? null : JSON.parse(json)
 }

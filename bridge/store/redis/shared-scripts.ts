@@ -24,7 +24,11 @@ const PAUSE_MS = 5000
 const RESTORE_MS = 30_000
 
 /** Loads the scripts. */
-export function loadSharedScripts(redis: RedisConnection, keys: Keys, owner: string): SharedScripts {
+export function loadSharedScripts(
+  redis: RedisConnection,
+  keys: Keys,
+  owner: string,
+): SharedScripts {
   const beat = loadScript(redis, 'beat')
   const endPause = loadScript(redis, 'end-pause')
   const claimIncarnation = loadScript(redis, 'claim-incarnation')

@@ -3,7 +3,7 @@ import type { UserKeys } from './keys.ts'
 import { loadScript } from './script.ts'
 
 /** What `save-user.lua` is told. */
-export interface SaveUserArguments {
+interface SaveUserArguments {
   readonly user: string
   readonly expected: number
   readonly brokers: string
@@ -20,7 +20,7 @@ export interface SaveUserArguments {
 export type Fields = readonly string[]
 
 /** What `list-abandoned.lua` finds. */
-export interface Abandoned {
+interface Abandoned {
   readonly time: string
   readonly dirty: Fields
   readonly outbox: Fields
@@ -68,7 +68,7 @@ export function loadUserScripts(
           ...args.outbox,
         ],
       )
-      return reply === null ? undefined : String(reply)
+      return (reply as string | null) ?? undefined
     },
     async removeUser({ states, deadlines, dirty, brokers }, user, revision) {
       const keys = [states, deadlines, dirty, brokers]

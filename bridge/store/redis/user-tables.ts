@@ -66,8 +66,9 @@ export function createUserTables(context: Context, outbox: () => RoomOutbox): Us
   return {
     async loadUser(user) {
       const { states } = keys.user(user)
-      const record = await run(() => redis.send(states, ['HGET', states, user]))
-      return record === null ? undefined : parseRecord(String(record))
+      const reply = await run(() => redis.send(states, ['HGET', states, user]))
+      const record = reply as string | null
+      return record === null ? undefined : parseRecord(record)
     },
 
     async saveUser(save) {
@@ -80,8 +81,7 @@ export function createUserTables(context: Context, outbox: () => RoomOutbox): Us
       return Number(revision)
     },
 
-    removeUser: (user, revision) =>
-      run(() => scripts.removeUser(keys.user(user), user, revision)),
+    removeUser: (user, revision) => run(() => scripts.removeUser(keys.user(user), user, revision)),
 
     async dueUsers(now, limit) {
       const range = ['-inf', String(now), 'WITHSCORES', 'LIMIT', '0', String(limit)]

@@ -1,5 +1,10 @@
 import { createRedisStore } from '../../../bridge/index.ts'
-import { startRedis, startRedisCluster, type RedisCluster, type RedisServer } from '../../helpers/redis.ts'
+import {
+  startRedis,
+  startRedisCluster,
+  type RedisCluster,
+  type RedisServer,
+} from '../../helpers/redis.ts'
 import { describeStore } from './describe-store.ts'
 
 let stores = 0

@@ -6,7 +6,7 @@ export interface Claim {
 }
 
 /** How far two claims have to overlap to be one, and how near to its ends a claim proves nothing. */
-const MARGIN_MS = 150
+export const MARGIN_MS = 150
 
 /** What has to be shown, by key: a user, or a user in a room. Independent of how the program decides. */
 export class Claims {

@@ -3,7 +3,7 @@ import type { Program } from '../../helpers/process.ts'
 import type { Random } from '../../helpers/random.ts'
 import type { RemoteClient } from '../../helpers/remote-clients.ts'
 import { WAYS } from '../ways.ts'
-import { limit, type Claim, type Claims } from './claims.ts'
+import { limit, MARGIN_MS, type Claim, type Claims } from './claims.ts'
 import type { Host } from './host.ts'
 
 /** How long presence is held in the soak, in milliseconds, and the keepalive of everybody in seconds. */
@@ -178,24 +178,28 @@ export class Person {
       const here = [this.#world.claims.add(this.user, performance.now())]
       const slot: Slot = { clientId, client, host, here, rooms: new Map(), data: null }
       this.#up.add(slot)
-      await this.#say(slot, rooms)
+      await this.#sayNow(slot, rooms)
     })
   }
 
+  #say(slot: Slot, rooms: readonly string[]): Promise<void> {
+    return this.#tell(slot, () => this.#sayNow(slot, rooms))
+  }
+
   /** Says which rooms it is in: the whole truth about this client from then on. */
-  async #say(slot: Slot, rooms: readonly string[]): Promise<void> {
-    await this.#tell(slot, async () => {
-      const data = ++this.#documents
-      const before = performance.now()
-      for (const { clientId, rooms: held } of [slot, ...this.#remains]) {
-        if (clientId !== slot.clientId) continue
-        for (const [room, claims] of held) if (!rooms.includes(room)) limit(claims, before)
-      }
-      const places = Object.fromEntries(rooms.map((room) => [room, data]))
-      await slot.client.say({ status: 'online', rooms: places, data })
-      slot.data = data
-      this.#hold(slot, rooms)
-    })
+  async #sayNow(slot: Slot, rooms: readonly string[]): Promise<void> {
+    const data = ++this.#documents
+    const before = performance.now()
+    const older = this.#remains.filter(({ clientId }) => clientId === slot.clientId)
+    for (const { rooms: held } of [slot, ...older]) {
+      for (const [room, claims] of held) if (!rooms.includes(room)) limit(claims, before)
+    }
+    const places = Object.fromEntries(rooms.map((room) => [room, data]))
+    await slot.client.say({ status: 'online', rooms: places, data })
+    slot.data = data
+    this.#hold(slot, rooms)
+    // What its client had before is over; the claims overlap, so that they are one.
+    for (const each of older) limit(claimsOf(each), performance.now() + 2 * MARGIN_MS)
   }
 
   /** From now on the slot claims the user and these rooms, where it does not already. */

@@ -1,0 +1,93 @@
+import type { IncomingMessage } from 'node:http'
+import type { Bridge } from '../bridge/index.ts'
+
+/** An answer as JSON. */
+export interface ActivityAnswer {
+  readonly status: number
+  readonly type: string
+  readonly body: string
+}
+
+/** What is asked is a path; a URL needs more than that. */
+const BASE = 'http://presence'
+
+const DAY_MS = 86_400_000
+
+/**
+ * Answers who was when where: `/activity/users/alice?day=2026-03-01`, or `from` and `to` in place of
+ * `day`, and `/activity/rooms/lobby?at=2026-03-01T09:00:00Z`. Days are UTC's.
+ *
+ * @returns undefined for any other path
+ */
+export function activityAt(
+  request: IncomingMessage,
+  bridge: () => Bridge | undefined,
+): Promise<ActivityAnswer> | undefined {
+  const { url: target = '/' } = request
+  if (!target.startsWith('/activity/') || !URL.canParse(target, BASE)) return undefined
+  const url = new URL(target, BASE)
+  const [, , kind, name, ...rest] = url.pathname.split('/')
+  if (rest.length > 0 || !name) return undefined
+  if (kind !== 'users' && kind !== 'rooms') return undefined
+  return answer(request, kind, name, url.searchParams, bridge())
+}
+
+async function answer(
+  request: IncomingMessage,
+  kind: 'users' | 'rooms',
+  name: string,
+  query: URLSearchParams,
+  bridge: Bridge | undefined,
+): Promise<ActivityAnswer> {
+  if (request.method !== 'GET') return refuse(405, 'expected GET')
+  // Nobody has to prove who he is here, so only this machine may ask, and not through a proxy on it.
+  if (!isLocal(request)) return refuse(403, 'expected a request from this machine')
+  if (!bridge?.ready) return refuse(503, 'the bridge is not ready')
+  const decoded = decode(name)
+  if (decoded === undefined) return refuse(400, 'expected a name with %25 for each %')
+  if (kind === 'rooms') {
+    const at = readTime(query.get('at'))
+    if (at === undefined) return refuse(400, 'expected at=2026-03-01T09:00:00Z')
+    return json(200, await bridge.roomAt(decoded, at))
+  }
+  const span = readSpan(query)
+  if (!span) return refuse(400, 'expected day=2026-03-01, or from=… and to=… as times')
+  return json(200, await bridge.onlineTime(decoded, ...span))
+}
+
+function readSpan(query: URLSearchParams): readonly [number, number] | undefined {
+  const day = query.get('day')
+  if (day !== null) {
+    const from = /^\d{4}-\d\d-\d\d$/.test(day) ? readTime(day) : undefined
+    return from === undefined ? undefined : [from, from + DAY_MS]
+  }
+  const [from, to] = [readTime(query.get('from')), readTime(query.get('to'))]
+  return from !== undefined && to !== undefined && from < to ? [from, to] : undefined
+}
+
+function readTime(text: string | null): number | undefined {
+  const time = Date.parse(text ?? '')
+  return Number.isNaN(time) ? undefined : time
+}
+
+function decode(name: string): string | undefined {
+  try {
+    return decodeURIComponent(name)
+  } catch {
+    return undefined
+  }
+}
+
+function isLocal({ socket, headers }: IncomingMessage): boolean {
+  const isForwarded = 'x-forwarded-for' in headers || 'forwarded' in headers
+  const address = socket.remoteAddress?.replace(/^::ffff:/, '') ?? ''
+  return !isForwarded && (address === '::1' || address.startsWith('127.'))
+}
+
+function refuse(status: number, error: string): ActivityAnswer {
+  return json(status, { error })
+}
+
+function json(status: number, value: unknown): ActivityAnswer {
+  return { status, type: 'application/json', body: `${JSON.stringify(value)}\n` }
+}

@@ -1,0 +1,56 @@
+import { expect } from 'chai'
+import type { Server } from 'node:http'
+import { closeHttpServer, createHttpServer, listen } from '../../server/http.ts'
+import { createFakeParts } from './fake-parts.ts'
+
+describe('the pages about what was', () => {
+  const parts = createFakeParts()
+  let server: Server
+  let base: string
+
+  before(async () => {
+    const link = await parts.connectMqttLink({ url: '', clientId: '' })
+    const bridge = await parts.createBridge({ link })
+    server = createHttpServer({ problems: () => [], metrics: () => ({}), bridge: () => bridge })
+    base = `http://127.0.0.1:${await listen(server, '127.0.0.1', 0)}/activity`
+  })
+  after(() => closeHttpServer(server))
+
+  it('tell how long a user was online on a day', async () => {
+    const response = await fetch(`${base}/users/a%2Fb?day=2026-03-01`)
+    expect(response.status).to.equal(200)
+    expect(await response.json()).to.include({ user: 'a/b', onlineMs: 1000 })
+  })
+
+  it('tell who was in a room at a time', async () => {
+    const response = await fetch(`${base}/rooms/lobby?at=2026-03-01T09:00:00Z`)
+    expect(await response.json()).to.include({ room: 'lobby', complete: true })
+  })
+
+  for (const [path, status] of [
+    ['/users/ann', 400],
+    ['/users/ann?day=yesterday', 400],
+    ['/users/ann?from=2026-03-02&to=2026-03-01', 400],
+    ['/users/%E0%A4%A?day=2026-03-01', 400],
+    ['/rooms/lobby', 400],
+    ['/rooms', 404],
+    ['/rooms/a/b', 404],
+    ['/brokers/b?at=2026-03-01', 404],
+  ] as const) {
+    it(`answer ${path} with ${status}`, async () => {
+      expect((await fetch(base + path)).status).to.equal(status)
+    })
+  }
+
+  it('are only for this machine, and not for whom a proxy lets in', async () => {
+    const headers = { 'x-forwarded-for': '192.0.2.1' }
+    const response = await fetch(`${base}/rooms/lobby?at=2026-03-01`, { headers })
+    expect(response.status).to.equal(403)
+  })
+
+  it('say that the bridge is not ready when it is not', async () => {
+    parts.ready = false
+    expect((await fetch(`${base}/rooms/lobby?at=2026-03-01`)).status).to.equal(503)
+    parts.ready = true
+  })
+})
