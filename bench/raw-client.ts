@@ -19,7 +19,14 @@ export function connectRaw(port: number, clientId: string): Promise<RawClient> {
       socket.write(mqttPacket.generate(packet))
     }
     socket.on('connect', () =>
-      send({ cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clean: true, clientId, keepalive: 0 }),
+      send({
+        cmd: 'connect',
+        protocolId: 'MQTT',
+        protocolVersion: 4,
+        clean: true,
+        clientId,
+        keepalive: 0,
+      }),
     )
     socket.on('data', (bytes) => parser.parse(bytes))
     socket.on('error', reject)

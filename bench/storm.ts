@@ -76,7 +76,9 @@ async function measure({ mqttPort, httpPort }: Server): Promise<void> {
   console.log('')
   console.log(`diffs that a reader got while ${MEMBERS} joined   ${joinDiffs} (${joinBytes} bytes)`)
   console.log(`diffs while all left                         ${diffs - joinDiffs}`)
-  console.log(`first offline after the cut                  ${((times[0] ?? 0) / 1000).toFixed(2)} s (grace ${GRACE_MS / 1000} s)`)
+  console.log(
+    `first offline after the cut                  ${((times[0] ?? 0) / 1000).toFixed(2)} s (grace ${GRACE_MS / 1000} s)`,
+  )
   console.log(`last offline after the cut                   ${(lastMs / 1000).toFixed(2)} s`)
   console.log(`longest event-loop stall while joining       ${joinStallMs.toFixed(0)} ms`)
   console.log(`longest event-loop stall while leaving       ${cutStallMs.toFixed(0)} ms`)
@@ -89,7 +91,15 @@ interface Server {
 }
 
 async function startServer(): Promise<Server> {
-  const args = ['dist/server/cli.js', '--mqtt-port', '0', '--http-port', '0', '--log-level', 'error']
+  const args = [
+    'dist/server/cli.js',
+    '--mqtt-port',
+    '0',
+    '--http-port',
+    '0',
+    '--log-level',
+    'error',
+  ]
   const child = spawn(execPath, [...args, '--grace-closed', `${GRACE_MS}ms`], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })

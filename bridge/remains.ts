@@ -14,7 +14,7 @@ import type { UserState } from './core/index.ts'
 import type { Link } from './link/link.ts'
 
 /** A user's state, and when it was written, in milliseconds since the epoch. */
-export interface JournalEntry {
+interface JournalEntry {
   readonly at: number
   readonly state: UserState
 }

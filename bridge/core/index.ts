@@ -1,8 +1,7 @@
 export { connectionKey } from './connections.ts'
-export type { Effect, Input, StaleReason } from './input.ts'
+export type { Effect, Input } from './input.ts'
 export {
   DEFAULT_GRACE,
-  MAX_GRACE_MS,
   resolvePolicy,
   type Policy,
   type PolicyOptions,
@@ -13,9 +12,8 @@ export {
   restAfterFlush,
   sameMember,
   type RoomChange,
-  type RoomLists,
   type RoomPace,
 } from './room.ts'
-export { createUserState, nextDeadline, type ConnectionState, type UserState } from './state.ts'
+export { createUserState, nextDeadline, type UserState } from './state.ts'
 export { step } from './step.ts'
 export { viewMember, viewStatus, viewUser } from './view.ts'

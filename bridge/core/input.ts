@@ -27,7 +27,7 @@ export type Input =
     }
 
 /** Why a document changed nothing. */
-export type StaleReason =
+type StaleReason =
   /** Its connection is over. */
   | 'ended'
   /** A later document of the same connection was here first. */

@@ -41,7 +41,7 @@ export const DEFAULT_GRACE: Readonly<Record<Cause, number>> = {
 }
 
 /** The longest grace that can be set, in milliseconds: a day. */
-export const MAX_GRACE_MS = 86_400_000
+const MAX_GRACE_MS = 86_400_000
 
 /**
  * Fills in the defaults and checks them.

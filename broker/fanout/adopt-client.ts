@@ -15,7 +15,7 @@ import { toShownName } from './shared-name.ts'
  * a message is stored, so a retained message comes after a plain one that was published later and would
  * be lost. On one broker there is nothing to de-duplicate.
  */
-export const neverDuplicate: Record<string, number> = new Proxy<Record<string, number>>(
+const neverDuplicate: Record<string, number> = new Proxy<Record<string, number>>(
   {},
   { get: () => 0, set: () => true, deleteProperty: () => true },
 )

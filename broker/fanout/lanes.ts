@@ -1,5 +1,5 @@
 /** Does a piece of work and returns its cost, in deliveries. */
-export type Job = () => number
+type Job = () => number
 
 /**
  * Shares the event loop between publishers. A chunk that one publisher sends can hold thousands of

@@ -35,19 +35,7 @@ export interface Due {
 }
 
 const TOPICS = ['a', 'a/b', 'a/', '/a', 'a/b/c', 'b'] as const
-const FILTERS = [
-  '#',
-  '+',
-  'a/#',
-  'a/+',
-  'a/b',
-  '+/+',
-  '+/b/#',
-  '/+',
-  'b',
-  'a/b/c',
-  '/#',
-] as const
+const FILTERS = ['#', '+', 'a/#', 'a/+', 'a/b', '+/+', '+/b/#', '/+', 'b', 'a/b/c', '/#'] as const
 
 /** Whether a filter matches a topic; written as the specification puts it (4.7), not as the broker does it. */
 function matches(filter: string, topic: string): boolean {

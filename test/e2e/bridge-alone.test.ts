@@ -1,7 +1,15 @@
 import { expect } from 'chai'
+import { parseUserDocument } from '../../protocol/index.ts'
 import { describeTogether } from '../helpers/concurrently.ts'
 import { connectClient, type Client } from '../helpers/mqtt.ts'
-import { isOffline, json, readRetained, watch, type Reader } from '../helpers/presence-reader.ts'
+import {
+  isOffline,
+  json,
+  readRetained,
+  snapshotIn,
+  watch,
+  type Reader,
+} from '../helpers/presence-reader.ts'
 import { startProgram, type Program } from '../helpers/process.ts'
 import { createRandom } from '../helpers/random.ts'
 import { eventually } from '../helpers/within.ts'
@@ -74,19 +82,21 @@ class People {
     const wrong: string[] = []
     for (const user of USERS) {
       const text = retained.get(`presence/users/${user}`)
-      const status = text === undefined ? 'offline' : json({ text })['status']
+      const status = parseUserDocument(text ?? '')?.status ?? 'offline'
       const should = this.isOnline(user) ? 'online' : 'offline'
-      if (status !== should) wrong.push(`${user} is ${String(status)}, not ${should}`)
+      if (status !== should) wrong.push(`${user} is ${status}, not ${should}`)
     }
     for (const room of ROOMS) {
       const should = USERS.filter((user) => this.#rooms.get(user)?.includes(room)).toSorted()
       const members = [...retained.keys()]
         .filter((topic) => topic.startsWith(`presence/rooms/${room}/members/`))
-        .map((topic) => topic.split('/').at(-1))
-        .filter((user) => !user?.startsWith('marker-'))
-      const text = retained.get(`presence/rooms/${room}`) ?? '{"members":[],"size":0}'
-      const snapshot = json<{ members: { user: string }[]; size: number }>({ text })
-      const inSnapshot = snapshot.members.map(({ user }) => user)
+        .map((topic) => topic.split('/').at(-1) ?? '')
+        .filter((user) => !user.startsWith('marker-'))
+      const text =
+        retained.get(`presence/rooms/${room}`) ??
+        `{"room":"${room}","version":0,"members":[],"size":0}`
+      const snapshot = snapshotIn({ text })
+      const inSnapshot = (snapshot.members ?? []).map(({ user }) => user)
       for (const shown of [members.toSorted(), inSnapshot.toSorted()]) {
         if (shown.join() !== should.join())
           wrong.push(`${room}: ${shown.join()}, not ${should.join()}`)
@@ -246,10 +256,8 @@ describeTogether('a bridge that runs alone', 60_000, (scenario) => {
       expect(retained.get('presence/users/back/status')).to.equal('online')
       expect(retained.get('presence/users/gone/status')).to.equal('offline')
       expect(retained.get('presence/bridge/status')).to.equal('online')
-      const snapshot = json<{ members: { user: string }[] }>({
-        text: retained.get('presence/rooms/lobby') ?? '{}',
-      })
-      const users = snapshot.members.map(({ user }) => user)
+      const snapshot = snapshotIn({ text: retained.get('presence/rooms/lobby') ?? '' })
+      const users = (snapshot.members ?? []).map(({ user }) => user)
       expect(users.filter((user) => !user.startsWith('marker-'))).to.deep.equal(['back'])
       expect((await bridge.metrics()).get('presence_bridge_brokers')).to.equal(1)
     },

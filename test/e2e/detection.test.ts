@@ -78,6 +78,33 @@ describeTogether('a client that goes without a word', 40_000, (scenario) => {
     expect(aliceLeft.at - bobLeft.at).to.be.above(500)
   })
 
+  scenario('is offline after grace.unload when its page said that it is unloading', async () => {
+    const server = await startProgram({ flags: ['--grace-unload', '400ms'] })
+    const reader = await watch(server, 'presence/users/+')
+    for (const { user = '', ...way } of ALL) {
+      const tab = await connectClient(server, { ...way, user })
+      const said = performance.now()
+      await tab.say({ status: 'offline', reason: 'unload' })
+      tab.cut()
+      const gone = await reader.find(isOffline(user))
+      expect(json(gone), user).to.include({ reason: 'unload' })
+      expect(gone.at - said, user).to.be.within(400, 900 + NOISE_MS)
+    }
+  })
+
+  scenario('is noticed at once though it goes as soon as it is let in', async () => {
+    const server = await startProgram({ flags: ['--grace-closed', '0'] })
+    const reader = await watch(server, 'presence/users/+')
+    for (let i = 0; i < 30; i++) {
+      const user = `user-${i}`
+      const client = await connectClient(server, { ...WAYS[i % WAYS.length], user })
+      const cut = performance.now()
+      client.cut()
+      const gone = await reader.find(isOffline(user))
+      expect(gone.at - cut, user).to.be.below(500)
+    }
+  })
+
   scenario('is kept as a late WebSocket that answers pings, for the tolerance', async () => {
     const { server, reader } = await startTolerant()
     const versions = ['3.1', '3.1.1', '5'] as const

@@ -53,7 +53,9 @@ describe('a reader who subscribes at any moment', () => {
   })
 })
 
-describe('a retained message that is followed at once by a plain one', () => {
+describe('a retained message that is followed at once by a plain one', function () {
+  this.timeout(20_000)
+
   for (const qos of [0, 1] as const) {
     it(`arrives, and so does the plain one, 200 times of 200: QoS ${qos}`, async () => {
       const server = await startProgram()

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
-import { createTopics, type RoomSnapshot } from '../../protocol/index.ts'
+import { createTopics } from '../../protocol/index.ts'
 import { connectClient } from '../helpers/mqtt.ts'
-import { json, readRetained, watch } from '../helpers/presence-reader.ts'
+import { json, readRetained, snapshotIn, watch } from '../helpers/presence-reader.ts'
 import { startProgram } from '../helpers/process.ts'
 
 /** Ids that have gone wrong somewhere. */
@@ -64,7 +64,7 @@ describe('any id', function () {
         expect(Object.entries(user['data'] ?? {}), id).to.deep.equal(Object.entries(rooms))
       }
       for (const room of ROOMS) {
-        const snapshot = json<RoomSnapshot>(get(retained, topics.room(room)))
+        const snapshot = snapshotIn(get(retained, topics.room(room)))
         expect(snapshot, room).to.include({ room, size: IDS.length })
         expect(snapshot.members?.map(({ user }) => user).toSorted(), room).to.deep.equal(
           IDS.toSorted(),

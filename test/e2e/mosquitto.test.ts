@@ -9,6 +9,7 @@ import {
   isOffline,
   json,
   readRetained,
+  snapshotIn,
   watch,
   type Message,
   type Reader,
@@ -117,8 +118,7 @@ async function usersOnline(broker: Address): Promise<string[]> {
 
 async function membersOf(broker: Address, room: string): Promise<string[]> {
   const retained = await readRetained(broker, `presence/rooms/${room}`)
-  const text = retained.get(`presence/rooms/${room}`) ?? '{"members":[]}'
-  const { members } = json<{ members: { user: string }[] }>({ text })
+  const { members = [] } = snapshotIn({ text: retained.get(`presence/rooms/${room}`) ?? '' })
   return members.map(({ user }) => user).toSorted()
 }
 

@@ -107,7 +107,9 @@ describeTogether(
   },
 )
 
-describe('a server that is told to stop', () => {
+describe('a server that is told to stop', function () {
+  this.timeout(20_000)
+
   it('says so, lets the wills out, and exits with 0 within 5 s', async () => {
     const server = await startProgram()
     const reader = await watch(server, ['presence/bridge/status', 'devices/#'])

@@ -96,6 +96,7 @@ describe('the package', function () {
       'package.json',
       'PROTOCOL.md',
       'README.md',
+      'SECURITY.md',
     ])
     const files = await readdir(join(installed, 'dist'), { recursive: true })
     expect(files.filter((name) => /\.test\.|tsbuildinfo|^test/.test(name))).to.deep.equal([])

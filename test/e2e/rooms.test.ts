@@ -1,11 +1,21 @@
 import { expect } from 'chai'
 import { connectClient } from '../helpers/mqtt.ts'
-import { isOffline, json, readRetained, watch } from '../helpers/presence-reader.ts'
+import {
+  diffIn,
+  isOffline,
+  json,
+  readRetained,
+  snapshotIn,
+  watch,
+} from '../helpers/presence-reader.ts'
 import { startProgram } from '../helpers/process.ts'
+import { WAYS } from './ways.ts'
 
 const LOBBY = 'presence/rooms/lobby'
 
-describe('a room', () => {
+describe('a room', function () {
+  this.timeout(20_000)
+
   it('is joined, updated and left by the connection document', async () => {
     const server = await startProgram()
     const reader = await watch(server, 'presence/rooms/#')
@@ -49,9 +59,7 @@ describe('a room', () => {
     expect(json({ text: reader.last(`${LOBBY}/members/alice`) ?? '' })).to.deep.equal(moved)
 
     await alice.say({ status: 'online', rooms: {} })
-    const left = json<{ version: number; left: { lastSeen: string }[] }>(
-      await reader.next(`${LOBBY}/events`),
-    )
+    const left = diffIn(await reader.next(`${LOBBY}/events`))
     expect(left).to.deep.equal({
       room: 'lobby',
       version: left.version,
@@ -75,6 +83,25 @@ describe('a room', () => {
     // A reader who comes now finds an empty room, and no member.
     const retained = await readRetained(server, 'presence/rooms/#')
     expect([...retained.keys()].toSorted()).to.deep.equal([LOBBY, `${LOBBY}/count`])
+  })
+
+  it('is joined by a document that its client says right before it goes', async () => {
+    const server = await startProgram({ flags: ['--grace-closed', '0', '--room-pace-max', '50ms'] })
+    const reader = await watch(server, 'presence/connections/+/+')
+    const users = Array.from({ length: 40 }, (_, i) => `user-${i}`)
+    for (const [i, user] of users.entries()) {
+      const client = await connectClient(server, { ...WAYS[i % WAYS.length], user })
+      await client.say({ status: 'online', rooms: { lobby: null } })
+      if (i % 2 === 0) client.cut()
+      else await client.leave()
+      await client.closed
+    }
+    await reader.caughtUp()
+    for (const user of users) {
+      const said = reader.messages.filter(({ topic }) => topic.split('/')[2] === user)
+      const order = said.map((message) => json(message)).map((d) => d['rooms'] ?? d['status'])
+      expect(order, user).to.deep.equal(['online', { lobby: null }, 'offline'])
+    }
   })
 
   it('is unchanged by a document that names no rooms', async () => {
@@ -114,7 +141,7 @@ describe('a room', () => {
     await alice.say({ status: 'online', rooms: { lobby: 'x' } })
     await reader.next(`${LOBBY}/events`)
     await alice.say('away')
-    const away = json<{ updated: object[] }>(await reader.next(`${LOBBY}/events`))
+    const away = diffIn(await reader.next(`${LOBBY}/events`))
     expect(away.updated).to.have.length(1)
     expect(away.updated[0]).to.deep.include({ user: 'alice', status: 'away', data: 'x' })
     await reader.caughtUp()
@@ -155,7 +182,7 @@ describe('a room', () => {
     const lobby = await reader.find(isLeave('lobby'))
     const doc = await reader.find(isLeave('doc-7'))
     const user = await reader.find(isOffline('alice'))
-    expect(json<{ left: object[] }>(lobby).left[0]).to.include({ reason: 'closed' })
+    expect(diffIn(lobby).left[0]).to.include({ reason: 'closed' })
     expect(lobby.at - cut).to.be.within(300, 800)
     expect(doc.at - cut).to.be.within(1200, 1700)
     expect(user.at - cut).to.be.within(1200, 1700)
@@ -185,8 +212,8 @@ describe('a room', () => {
     })
     await clients[2]?.leave()
     await reader.next(`${LOBBY}/events`)
-    const users = json<{ members: { user: string }[] }>({ text: reader.last(LOBBY) ?? '' }).members
-    expect(users.map(({ user }) => user).toSorted()).to.deep.equal(['a', 'b'])
+    const { members: users } = snapshotIn({ text: reader.last(LOBBY) ?? '' })
+    expect(users?.map(({ user }) => user).toSorted()).to.deep.equal(['a', 'b'])
     const members = await readRetained(server, `${LOBBY}/members/+`)
     expect([...members.keys()].toSorted()).to.deep.equal([
       `${LOBBY}/members/a`,
@@ -207,9 +234,7 @@ describe('a room', () => {
     await bob?.say({ status: 'online', rooms: { lobby: null } })
     await bob?.say({ status: 'online', rooms: {} })
     await carol?.say({ status: 'online', rooms: { lobby: null } })
-    const diff = json<{ joined: { user: string }[]; left: object[] }>(
-      await reader.next(`${LOBBY}/events`),
-    )
+    const diff = diffIn(await reader.next(`${LOBBY}/events`))
     expect(diff.joined.map(({ user }) => user)).to.deep.equal(['carol'])
     expect(diff.left).to.deep.equal([])
     expect(reader.messages.filter(({ text }) => text.includes('bob'))).to.deep.equal([])

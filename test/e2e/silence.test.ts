@@ -14,7 +14,7 @@ interface Scene {
    * Everything that was published on the output plane since the scene was set, by when every grace that
    * began before this call is over: somebody who goes now has been given up too.
    */
-  shown(): Promise<readonly Message[]>
+  readonly shown: () => Promise<readonly Message[]>
 }
 
 /** A server where `arrive` has happened and was seen. */
@@ -66,7 +66,9 @@ function counts(messages: readonly Message[]): unknown[] {
     .map((message) => json(message)['connections'])
 }
 
-describe('nothing is shown', () => {
+describe('nothing is shown', function () {
+  this.timeout(20_000)
+
   const graces = ['--grace-closed', '700ms', '--grace-timeout', '700ms', '--grace-unload', '700ms']
 
   for (const version of ['3.1', '3.1.1', '5'] as const) {
@@ -170,7 +172,9 @@ describe('nothing is shown', () => {
   })
 })
 
-describe('only the number of connections is shown', () => {
+describe('only the number of connections is shown', function () {
+  this.timeout(20_000)
+
   it('of the second and the third connection of a user', async () => {
     const graces = ['--grace-closed', '300ms']
     const { server, reader, shown } = await setScene(graces, (to) =>

@@ -44,7 +44,7 @@ export function runMosquitto(
 }
 
 /** Kills a process at the end of the test. */
-export function endWithTest(child: ChildProcess, exited: Promise<Exit>): void {
+function endWithTest(child: ChildProcess, exited: Promise<Exit>): void {
   // One that could not be started has failed already, where it was asked for.
   exited.catch(() => {})
   onTeardown(async () => {

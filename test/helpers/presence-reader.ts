@@ -1,7 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { EventEmitter, once } from 'node:events'
 import mqtt from 'mqtt'
-import { createTopics, type Json } from '../../protocol/index.ts'
+import {
+  createTopics,
+  parseRoomDiff,
+  parseRoomSnapshot,
+  type Json,
+  type RoomDiff,
+  type RoomSnapshot,
+} from '../../protocol/index.ts'
 import { urlOf, type Address } from './connect-options.ts'
 import { connectClient } from './mqtt.ts'
 import { onTeardown } from './teardown.ts'
@@ -17,7 +24,7 @@ export interface Message {
 }
 
 /** Which message: on this topic, or whatever a function says. */
-export type Match = string | ((message: Message) => boolean)
+type Match = string | ((message: Message) => boolean)
 
 /** Somebody who reads presence and is not present: everything that arrives is kept. */
 export interface Reader {
@@ -96,7 +103,11 @@ export async function watch(
       }
       const timer = setTimeout(() => {
         waiting.delete(look)
-        reject(new Error(`expected within ${withinMs} ms: ${match}; got ${describeTail(messages)}`))
+        reject(
+          new Error(
+            `expected within ${withinMs} ms: ${String(match)}; got ${describeTail(messages)}`,
+          ),
+        )
       }, withinMs)
       waiting.add(look)
       look()
@@ -172,8 +183,22 @@ export async function readRetained(
 }
 
 /** A message's payload as JSON. */
-export function json<T = Record<string, Json>>({ text }: Pick<Message, 'text'>): T {
-  return JSON.parse(text) as T
+export function json({ text }: Pick<Message, 'text'>): Record<string, Json> {
+  return JSON.parse(text) as Record<string, Json>
+}
+
+/** The snapshot that a message brings; fails when it brings none. */
+export function snapshotIn({ text }: Pick<Message, 'text'>): RoomSnapshot {
+  return parseRoomSnapshot(text) ?? fail(`expected a snapshot, got ${text}`)
+}
+
+/** The diff that a message brings; fails when it brings none. */
+export function diffIn({ text }: Pick<Message, 'text'>): RoomDiff {
+  return parseRoomDiff(text) ?? fail(`expected a diff, got ${text}`)
+}
+
+function fail(message: string): never {
+  throw new Error(message)
 }
 
 /** Matches the document that says that a user is offline. */

@@ -14,7 +14,7 @@ export interface Exit {
 }
 
 /** One line of the program's log. */
-export interface LogLine {
+interface LogLine {
   readonly level: string
   readonly msg: string
   readonly [field: string]: unknown

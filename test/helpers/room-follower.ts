@@ -76,7 +76,7 @@ function findNonsense({ members }: RoomReplica, { joined, updated, left }: RoomD
 }
 
 /** Whether a copy of a room says what a snapshot says. */
-export function sameRoom(replica: RoomReplica, snapshot: RoomSnapshot): boolean {
+function sameRoom(replica: RoomReplica, snapshot: RoomSnapshot): boolean {
   return (
     replica.version === snapshot.version &&
     replica.size === snapshot.size &&

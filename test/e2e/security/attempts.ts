@@ -2,7 +2,7 @@ import type { Knock } from './stage.ts'
 import { forgedToken, SECRET, tokenFor, unsignedToken } from './tokens.ts'
 
 /** CONNACK codes of 3.1.1 and of 5 for one refusal. */
-export interface Codes {
+interface Codes {
   readonly 4: number
   readonly 5: number
 }

@@ -8,7 +8,7 @@ import type { Host } from './host.ts'
 
 /** How long presence is held in the soak, in milliseconds, and the keepalive of everybody in seconds. */
 export const GRACE = { closed: 1500, timeout: 1500, unload: 1000 } as const
-export const KEEPALIVE = 3
+const KEEPALIVE = 3
 
 export const ROOMS: readonly string[] = ['lobby', 'den', 'attic', 'cellar']
 
