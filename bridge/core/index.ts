@@ -7,13 +7,7 @@ export {
   type PolicyOptions,
   type RoomGrace,
 } from './policy.ts'
-export {
-  listChanges,
-  restAfterFlush,
-  sameMember,
-  type RoomChange,
-  type RoomPace,
-} from './room.ts'
+export { listChanges, restAfterFlush, sameMember, type RoomChange, type RoomPace } from './room.ts'
 export { createUserState, nextDeadline, type UserState } from './state.ts'
 export { step } from './step.ts'
 export { viewMember, viewStatus, viewUser } from './view.ts'

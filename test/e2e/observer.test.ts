@@ -57,6 +57,33 @@ describeTogether(
       expect((await server.metrics()).get('presence_broker_stalls')).to.equal(1)
     })
 
+    scenario(
+      'drops nobody who was as silent as it was deaf, as when the machine is suspended',
+      async () => {
+        const flags = ['--grace-timeout', '0', '--grace-closed', '0', '--keepalive-tolerance', '0']
+        const server = await startProgram({ flags })
+        const reader = await watch(server, 'presence/users/+')
+        const clients = await Promise.all(
+          WAYS.map((way, i) =>
+            connectRaw(server, { user: `user-${i}`, keepalive: KEEPALIVE, ...way }),
+          ),
+        )
+        for (const client of clients) client.ping()
+        await reader.caughtUp()
+        await standStill(server)
+        // Well within their keepalive, had there been no standstill.
+        await new Promise((resolve) => setTimeout(resolve, 700))
+        const pings = setInterval(() => clients.forEach((client) => client.ping()), 1000)
+        onTeardown(() => clearInterval(pings))
+        await connectRaw(server, { user: 'silent', keepalive: KEEPALIVE })
+        await reader.find(isOffline('silent'), 10_000)
+        for (const { user, isClosed } of clients) {
+          expect(isClosed, user).to.equal(false)
+          expect(statuses(reader, user)).to.deep.equal(['online'])
+        }
+      },
+    )
+
     scenario('holds those who lost patience with it until they are back', async () => {
       const flags = ['--grace-timeout', '0', '--grace-closed', '0', '--grace-broker', '10s']
       const server = await startProgram({ flags })

@@ -130,8 +130,9 @@ describe('two bridges on one Redis and one broker', function () {
     for (const user of devices.users) devices.say(user, 'closed')
     await devices.said()
     const closedAt = performance.now()
-    await untilTrue(fold, devices)
-    expect(performance.now() - closedAt).to.be.below(GRACE.closed + 1500)
+    await untilTrue(fold, devices, 10_000)
+    // The one that is stopped may have been publishing the room, which is its own for two seconds.
+    expect(performance.now() - closedAt).to.be.below(GRACE.closed + 4000)
     a.kill('SIGCONT')
     await eventually('the other one is ready again', async () => (await a.metrics())['ready'] === 1)
     expect(fold.faults).to.deep.equal([])

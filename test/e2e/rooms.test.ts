@@ -86,7 +86,7 @@ describe('a room', function () {
   })
 
   it('is joined by a document that its client says right before it goes', async () => {
-    const server = await startProgram({ flags: ['--grace-closed', '0', '--room-pace-max', '50ms'] })
+    const server = await startProgram({ flags: ['--grace-closed', '0'] })
     const reader = await watch(server, 'presence/connections/+/+')
     const users = Array.from({ length: 40 }, (_, i) => `user-${i}`)
     for (const [i, user] of users.entries()) {

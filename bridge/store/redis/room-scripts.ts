@@ -55,7 +55,7 @@ export interface RoomScripts {
 const GONE_MS = 600_000
 
 /** How long publishing a room may take before its store counts as dead, in milliseconds. */
-const LEASE_MS = 5000
+const LEASE_MS = 2000
 
 /** Loads the scripts. */
 export function loadRoomScripts(
