@@ -33,7 +33,7 @@ export function brokerOptions(
     ...(config.appTopics !== undefined && { appTopics: config.appTopics }),
     trustedProxies: config.trustedProxy,
     defaultRooms: config.defaultRooms,
-    limits: limits(config),
+    limits: limits(config, authenticator === undefined),
     ...(config.brokerId !== undefined && { id: config.brokerId }),
     ...(alone && { bridgeUser: config.bridgeUser }),
     root: config.root,
@@ -120,14 +120,19 @@ function bridgeId(config: Config): string {
   return config.bridgeId ?? hostname()
 }
 
-function limits(config: Config): Limits {
+/** More than any client can do. */
+const UNLIMITED = 1_000_000_000
+
+/** @param isOpen whether everybody is who he says: then rates of a user keep nobody out, and hinder honest ones */
+function limits(config: Config, isOpen: boolean): Limits {
+  const { maxMessagesPerSecond, maxDocumentsPerSecond } = config
   return {
     maxConnections: config.maxConnections,
     maxConnectionsPerAddress: config.maxPerAddress,
     maxConnectsPerSecond: config.maxConnectsPerSecond,
     maxConnectionsPerUser: config.maxConnectionsPerUser,
-    maxMessagesPerSecond: config.maxMessagesPerSecond,
-    maxDocumentsPerSecond: config.maxDocumentsPerSecond,
+    maxMessagesPerSecond: maxMessagesPerSecond ?? (isOpen ? UNLIMITED : 250),
+    maxDocumentsPerSecond: maxDocumentsPerSecond ?? (isOpen ? UNLIMITED : 50),
     maxSubscriptions: config.maxSubscriptions,
     maxSessions: config.maxSessions,
     maxSessionsPerUser: config.maxSessionsPerUser,

@@ -271,14 +271,13 @@ export const OPTIONS = {
   maxMessagesPerSecond: {
     kind: 'count',
     about:
-      'The most messages and subscriptions a second of one user. Who does more is held back, and cut when 5 s wait.',
-    default: '250',
+      'The most messages and subscriptions a second of one user. Who does more is held back, and cut when 5 s wait. 250 where clients authenticate, none elsewhere unless set.',
     min: '1',
   },
   maxDocumentsPerSecond: {
     kind: 'count',
-    about: 'The most connection documents a second of one user, in the same way.',
-    default: '50',
+    about:
+      'The most connection documents a second of one user, in the same way; 50 where clients authenticate.',
     min: '1',
   },
   maxSubscriptions: {

@@ -243,6 +243,8 @@ const DEFAULTS: Config = {
   appTopics: undefined,
   root: 'presence',
   brokerId: undefined,
+  maxMessagesPerSecond: undefined,
+  maxDocumentsPerSecond: undefined,
   bridgeId: undefined,
   grace: {
     left: 0,
@@ -264,8 +266,6 @@ const DEFAULTS: Config = {
   maxConnections: 20_000,
   maxPerAddress: 500,
   maxConnectsPerSecond: 50,
-  maxMessagesPerSecond: 250,
-  maxDocumentsPerSecond: 50,
   maxSubscriptions: 200,
   maxSessions: 10_000,
   maxSessionsPerUser: 20,
