@@ -28,4 +28,5 @@ async function tidyUp(cleanups: Cleanup[]): Promise<void> {
   for (let cleanup = cleanups.pop(); cleanup; cleanup = cleanups.pop()) await cleanup()
 }
 
-afterEach(() => tidyUp(ofTest))
+/** For every test of every file, also when a process runs several files (`require` in .mocharc.json). */
+export const mochaHooks = { afterEach: (): Promise<void> => tidyUp(ofTest) }
