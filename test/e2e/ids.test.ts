@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { createTopics } from '../../protocol/index.ts'
 import { connectClient } from '../helpers/mqtt.ts'
-import { json, readRetained, snapshotIn, watch } from '../helpers/presence-reader.ts'
+import { json, readRetained, snapshotIn, watch, type Reader } from '../helpers/presence-reader.ts'
 import { startProgram } from '../helpers/process.ts'
 
 /** Ids that have gone wrong somewhere. */
@@ -55,6 +55,7 @@ describe('any id', function () {
       await Promise.all(
         clients.map((client) => client.say({ status: 'online', rooms, data: rooms })),
       )
+      await sizesAre(reader, IDS.length)
       await reader.caughtUp(['lobby'])
 
       const retained = await readRetained(server, 'presence/users/+', 'presence/rooms/#')
@@ -77,6 +78,7 @@ describe('any id', function () {
       }
 
       await Promise.all(clients.map((client) => client.leave()))
+      await sizesAre(reader, 0)
       await reader.caughtUp(['lobby'])
       for (const id of IDS) {
         expect(json({ text: reader.last(topics.user(id)) ?? '' }), id).to.include({
@@ -110,6 +112,14 @@ describe('any id', function () {
     expect(reader.messages).to.have.length(1)
   })
 })
+
+/** Resolves when every room has been this large. */
+async function sizesAre(reader: Reader, size: number): Promise<void> {
+  for (const room of ROOMS) {
+    const count = topics.roomCount(room)
+    await reader.find(({ topic, text }) => topic === count && text === String(size))
+  }
+}
 
 /** The retained message on a topic. */
 function get(retained: ReadonlyMap<string, string>, topic: string): { text: string } {

@@ -1,5 +1,5 @@
 import type { Activity, ActivityLog } from '../../activity/activity.ts'
-import type { RedisConnection } from './connection.ts'
+import type { RedisConnection } from '../../../runtime/redis/connection.ts'
 
 /** Entries that are read at once. */
 const PAGE = 1000

@@ -1,4 +1,4 @@
-import { isPassing, type RedisConnection } from './connection.ts'
+import { isPassing, type RedisConnection } from '../../../runtime/redis/connection.ts'
 import type { Keys } from './keys.ts'
 
 /** What the parts of a Redis store share. */

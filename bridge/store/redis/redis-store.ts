@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { SharedStore, Store } from '../store.ts'
-import { connectRedis, type RedisAddress } from './connection.ts'
+import { connectRedis, type RedisAddress } from '../../../runtime/redis/connection.ts'
 import { createRun, type Context } from './context.ts'
 import { createKeys } from './keys.ts'
 import { createRoomOutbox, type RoomOutbox } from './room-outbox.ts'

@@ -1,4 +1,4 @@
-import type { RedisConnection } from './connection.ts'
+import type { RedisConnection } from '../../../runtime/redis/connection.ts'
 import { ROOM_PARTS, type RoomKeys, type RoomShardKeys } from './keys.ts'
 import type { RoomOperation } from './room-outbox.ts'
 import { loadScript } from './script.ts'

@@ -1,22 +1,7 @@
-import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { isReply, type RedisConnection } from './connection.ts'
+import type { RedisConnection } from '../../../runtime/redis/connection.ts'
+import { loadScriptFile, type Script } from '../../../runtime/redis/script.ts'
 
-/** Runs one script where its first key lives. */
-export type Script = (keys: readonly string[], args: readonly string[]) => Promise<unknown>
-
-/** Loads a script of the folder `scripts`; Redis is sent its text only when it does not know it yet. */
+/** Loads a script of the folder `scripts`. */
 export function loadScript(redis: RedisConnection, name: string): Script {
-  const text = readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), 'utf8')
-  const digest = createHash('sha1').update(text).digest('hex')
-  return async (keys, args) => {
-    const rest = [String(keys.length), ...keys, ...args]
-    const key = keys[0] ?? ''
-    try {
-      return await redis.send(key, ['EVALSHA', digest, ...rest])
-    } catch (error) {
-      if (!isReply(error) || !error.message.startsWith('NOSCRIPT')) throw error
-      return redis.send(key, ['EVAL', text, ...rest])
-    }
-  }
+  return loadScriptFile(redis, new URL(`./scripts/${name}.lua`, import.meta.url))
 }

@@ -1,4 +1,4 @@
-import type { RedisConnection } from './connection.ts'
+import type { RedisConnection } from '../../../runtime/redis/connection.ts'
 import type { Keys } from './keys.ts'
 import { loadScript } from './script.ts'
 import type { Beat } from '../store.ts'

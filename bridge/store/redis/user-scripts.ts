@@ -1,4 +1,4 @@
-import type { RedisConnection } from './connection.ts'
+import type { RedisConnection } from '../../../runtime/redis/connection.ts'
 import type { UserKeys } from './keys.ts'
 import { loadScript } from './script.ts'
 

@@ -1,5 +1,5 @@
-import { createClient, createCluster, createSentinel, ErrorReply } from 'redis'
-import { silentLogger, type Logger } from '../../../runtime/logger.ts'
+import { createClient, createCluster, createSentinel, ErrorReply, RESP_TYPES } from 'redis'
+import { silentLogger, type Logger } from '../logger.ts'
 
 /** Where Redis is. */
 export interface RedisAddress {
@@ -17,10 +17,15 @@ export interface RedisAddress {
   readonly logger?: Logger
 }
 
+/** A part of a command: text, or bytes as they are. */
+export type RedisArgument = string | Buffer
+
 /** A way to Redis that does not care how Redis is set up. */
 export interface RedisConnection {
   /** Sends a command to where its key lives. */
-  send(key: string, args: readonly string[]): Promise<unknown>
+  send(key: string, args: readonly RedisArgument[]): Promise<unknown>
+  /** The same, with every string of the answer as bytes. */
+  sendForBytes(key: string, args: readonly RedisArgument[]): Promise<unknown>
   /** What changes whenever any of the servers in charge was started anew or replaced. */
   incarnation(): Promise<string>
   close(): void
@@ -34,6 +39,8 @@ const PING_MS = 1000
 
 /** What waits for a connection waits; a timer and a signal for each command cost more than most commands. */
 const NO_TIMEOUT = { timeout: 0 } as const
+
+const AS_BYTES = { ...NO_TIMEOUT, typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } } as const
 
 /** The longest pause before a lost connection is tried again, in milliseconds. */
 const RECONNECT_MS = 500
@@ -74,6 +81,7 @@ const open: Readonly<Record<'single' | 'cluster' | 'sentinel', Opener>> = {
     return {
       connected: Promise.race([connected, refusal(client)]),
       send: (_, args) => client.sendCommand([...args]),
+      sendForBytes: (_, args) => client.sendCommand([...args], AS_BYTES),
       incarnation: async () => identify(await client.sendCommand(['INFO'])),
       close: () => client.destroy(),
     }
@@ -87,6 +95,7 @@ const open: Readonly<Record<'single' | 'cluster' | 'sentinel', Opener>> = {
     return {
       connected: cluster.connect(),
       send: (key, args) => cluster.sendCommand(key, false, [...args]),
+      sendForBytes: (key, args) => cluster.sendCommand(key, false, [...args], AS_BYTES),
       async incarnation() {
         const ask = async (node: (typeof cluster.masters)[number]): Promise<string> => {
           const client = await cluster.nodeClient(node)
@@ -117,6 +126,7 @@ const open: Readonly<Record<'single' | 'cluster' | 'sentinel', Opener>> = {
     return {
       connected: sentinel.connect(),
       send: (_, args) => sentinel.sendCommand(false, [...args]),
+      sendForBytes: (_, args) => sentinel.sendCommand(false, [...args], AS_BYTES),
       incarnation: async () => identify(await sentinel.sendCommand(false, ['INFO'])),
       close() {
         sentinel.destroy().catch(onError)
