@@ -9,6 +9,7 @@ import { argv, cpuUsage } from 'node:process'
 import { Aedes } from 'aedes'
 import { createWebSocketStream, WebSocketServer } from 'ws'
 import { createBroker } from '../broker/index.ts'
+import type { Limits } from '../broker/limits/limits.ts'
 
 /** Where a broker listens. */
 export interface Ports {
@@ -17,11 +18,9 @@ export interface Ports {
 }
 
 const STARTERS: Readonly<Record<string, () => Promise<Ports>>> = {
-  async ours() {
-    const http = createHttpServer()
-    const broker = await createBroker({ httpServer: http, mqttPort: 0 })
-    return { tcp: broker.mqttPort ?? 0, websocket: await listen(http) }
-  },
+  ours: () => startOurs(),
+  /** The same, for a single publisher that does what hundreds would. */
+  unlimited: () => startOurs({ maxMessagesPerSecond: 1_000_000 }),
   /** Aedes as its own documentation shows it. */
   async aedes() {
     const aedes = await Aedes.createBroker()
@@ -33,6 +32,12 @@ const STARTERS: Readonly<Record<string, () => Promise<Ports>>> = {
     })
     return { tcp: await listen(tcp), websocket: await listen(http) }
   },
+}
+
+async function startOurs(limits: Partial<Limits> = {}): Promise<Ports> {
+  const http = createHttpServer()
+  const broker = await createBroker({ httpServer: http, mqttPort: 0, limits })
+  return { tcp: broker.mqttPort ?? 0, websocket: await listen(http) }
 }
 
 async function listen(server: ReturnType<typeof createServer>): Promise<number> {

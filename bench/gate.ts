@@ -234,6 +234,7 @@ async function runBroker(isGated: boolean): Promise<void> {
     packetTimeoutMs: 10_000,
     maxTopicLevels: 32,
     topicAliasMaximum: 100,
+    expects: (client, packet) => mq.expects(client, packet),
     onHeard: () => {},
     onRefused: (_client, { kind }) => {
       throw new Error(`refused: ${kind}`)

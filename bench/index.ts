@@ -7,10 +7,12 @@ const BENCHES: Readonly<Record<string, () => Promise<{ main(): Promise<void> }>>
   core: () => import('./core.ts'),
   retained: () => import('./retained.ts'),
   fanout: () => import('./fanout.ts'),
+  stuck: () => import('./fanout-stuck.ts'),
   gate: () => import('./gate.ts'),
   storm: () => import('./storm.ts'),
   redis: () => import('./redis.ts'),
   limits: () => import('./limits.ts'),
+  client: () => import('./client.ts'),
 }
 
 const asked = argv.slice(2)

@@ -1,19 +1,17 @@
-import { createTopics, type ConnectionDocument } from '../protocol/index.ts'
+import { createTopics } from '../protocol/index.ts'
 import type { Cancel } from '../runtime/clock.ts'
 import { createLimitedWarning } from '../runtime/log-limit.ts'
 import { watchStalls } from '../runtime/stall-watch.ts'
 import { readOnlineTime, readRoomAt, type OnlineTime, type RoomAt } from './activity/questions.ts'
-import { connectionKey, type Effect } from './core/index.ts'
+import { createCatchUp } from './catch-up.ts'
+import type { Effect } from './core/index.ts'
 import { createDeadlines } from './deadlines.ts'
-import { readMessage } from './intake.ts'
-import type { LinkMessage } from './link/link.ts'
 import { createMetrics } from './metrics.ts'
 import { resolveOptions, type BridgeOptions } from './options.ts'
 import { createPublisher } from './publisher.ts'
-import { readRemains } from './remains.ts'
-import { restoreStore } from './restore.ts'
+import { createReception } from './reception.ts'
+import { createRollCall } from './roll-call.ts'
 import { createRoomFlusher } from './rooms/room-flusher.ts'
-import { createRoster, type Answers } from './roster.ts'
 import { createMemoryStore } from './store/memory-store.ts'
 import { createSharing } from './sharing.ts'
 import { createUpkeep } from './upkeep.ts'
@@ -40,6 +38,12 @@ const HORIZON_MS = 2 * 86_400_000
 /** How often to look for deadlines that other bridges have set, in milliseconds. */
 const POLL_MS = 1000
 
+/**
+ * After a stall of its own that was longer than this a bridge may find that others have taken its broker
+ * for lost, which was in the same process, in milliseconds.
+ */
+const TAKEN_FOR_LOST_MS = 5000
+
 /** How long a closing bridge waits for a store that does not answer, in milliseconds. */
 const CLOSE_MS = 2000
 
@@ -50,7 +54,7 @@ const CLOSE_MS = 2000
  * @throws RangeError for a bad option; whatever the link rejects with when the broker cannot be had
  */
 export async function createBridge(options: BridgeOptions): Promise<Bridge> {
-  const { link, id, root, policy, pace, documentLimits, journal, logger, clock, ...rest } =
+  const { link, id, root, policy, pace, journal, logger, clock, scope, ...rest } =
     resolveOptions(options)
   const topics = createTopics(root)
   const store = rest.store ?? createMemoryStore({ now: () => clock.now() })
@@ -58,63 +62,68 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
   const warn = createLimitedWarning(logger, clock)
   const publisher = createPublisher({ link, topics, logger, journal })
   const stalls = watchStalls({ clock, onStall })
+  const common = { store, link, topics, clock, policy, publisher, logger, onError }
   const sharing =
     store.shared &&
     createSharing({
-      store,
+      ...common,
       shared: store.shared,
-      link,
-      topics,
-      clock,
-      policy,
-      logger,
       isUp: () => up,
       publishUser: (user) => users.publish(user),
       notifyRoom: (room) => rooms.notify(room),
       sayOnline: () => publisher.publishStatus('online'),
-      beginRollCall,
-      publishRollCall,
-      onMessage,
+      beginRollCall: (expectForeign) => rollCall.begin(expectForeign),
+      publishRollCall: (call) => rollCall.publish(call),
+      onMessage: (message) => onMessage(message),
       onDeaf: shift,
       onSteady: () => deadlines.notice(clock.now()),
-      onError,
+      onReturn: () => roster.restart(),
     })
   const users = createUsers({
-    store,
-    publisher,
-    clock,
-    policy,
+    ...common,
     journal,
     sharing,
     onDeadline: (at) => deadlines.notice(at),
     onRoom: (room) => rooms.notify(room),
     onEffect,
-    onError,
   })
   const deadlines = createDeadlines({
-    store,
-    clock,
+    ...common,
     checkStall: () => stalls.check(),
     ...(sharing && { mayAct: () => sharing.hearing.steady, pollMs: POLL_MS }),
     onDue: (user) => users.apply(user, { type: 'timer' }),
+  })
+  const rooms = createRoomFlusher({ ...common, pace })
+  const rollCall = createRollCall({ ...common, id, scope, users })
+  const { roster } = rollCall
+  const catchUp = createCatchUp({
+    ...common,
+    rollCall,
+    publishUser: (user) => users.publish(user),
+    notifyRoom: (room) => rooms.notify(room),
+  })
+  const onMessage = createReception({
+    root,
+    documentLimits: rest.documentLimits,
+    metrics,
+    roster,
+    users,
+    sharing,
+    onOffline,
+    onInvalid: (topic, error) => warn({ topic, error }, 'document dropped'),
     onError,
   })
-  const rooms = createRoomFlusher({ store, publisher, clock, pace, onError })
-  const roster = createRoster({ clock, onUnknown: onUnknownBroker, onCensus })
   const upkeep = createUpkeep({
-    store,
-    publisher,
-    clock,
-    policy,
-    roster,
+    ...common,
+    rollCall,
     stalls,
-    canHear: () => up,
+    isUp: () => up,
+    canJudge: () => up && sharing?.hearing.steady !== false,
     finishAbandoned: sharing && (() => sharing.finishAbandoned()),
-    onError,
+    answerLoss: sharing && scope && (() => rollCall.answerLoss()),
   })
   let up = false
   let downAt: number | undefined
-  let calls = 0
   let closing: Promise<void> | undefined
 
   deadlines.pause()
@@ -129,45 +138,16 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
   }
 
   async function restore(): Promise<Iterable<string>> {
-    const brokers = await restoreStore(store, await readRemains(link, topics), clock.now(), policy)
+    const brokers = await catchUp.restore()
     // What is restored is held from now, but nobody can be heard before the link is up.
     if (!rest.store) downAt = clock.now()
     return brokers
   }
 
-  async function onMessage(message: LinkMessage): Promise<void> {
-    const incoming = readMessage(root, message, documentLimits)
-    switch (incoming.kind) {
-      case 'document':
-        await onDocument(incoming.user, incoming.client, incoming.document)
-        return
-      case 'heartbeat':
-        roster.heartbeat(incoming.beat)
-        return
-      case 'status':
-        // Another bridge, or this one's earlier life, is gone; this one is here. Not awaited: over a
-        // socket the acknowledgement comes after this very message.
-        if (incoming.status === 'offline' && ready()) {
-          publisher.publishStatus('online').catch(onError)
-        }
-        return
-      case 'invalid':
-        metrics.invalid++
-        warn({ topic: message.topic, error: incoming.error }, 'document dropped')
-    }
-  }
-
-  async function onDocument(
-    user: string,
-    client: string,
-    document: ConnectionDocument,
-  ): Promise<void> {
-    metrics.documents++
-    const { broker = null, connection, status } = document
-    if (status !== 'offline') roster.announced(broker, user, connectionKey(client, connection))
-    const apply = (): Promise<unknown> =>
-      users.apply(user, { type: 'document', client, document }).catch(onError)
-    await (sharing ? sharing.take(apply) : apply())
+  /** Another bridge, or this one's earlier life, is gone; this one is here. */
+  function onOffline(): void {
+    // Not awaited: over a socket the acknowledgement comes after the very message that said so.
+    if (ready()) publisher.publishStatus('online').catch(onError)
   }
 
   async function onUp(resumed: boolean): Promise<void> {
@@ -184,24 +164,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     if (deafMs > 0) await shift(deafMs)
     deadlines.resume()
     // Before any message, too: what comes now builds upon what could not be published.
-    const isForgotten = !resumed && (await brokerForgot())
-    if (isForgotten) for (const room of await store.allRooms()) await store.doubtRoom(room)
-    const unsure = isForgotten ? await store.allUsers() : await store.dirtyUsers()
-    for (const user of unsure) users.publish(user).catch(onError)
-    for (const room of await store.dirtyRooms()) rooms.notify(room)
-    announce(beginRollCall(!resumed)).catch(onError)
-  }
-
-  /** Whether the broker has lost what was retained: a restart without a disk loses even this bridge's will. */
-  async function brokerForgot(): Promise<boolean> {
-    if ((await store.allUsers()).length === 0) return false
-    return (await link.readRetained([topics.bridgeStatus])).length === 0
-  }
-
-  /** Says that presence is fresh, and asks who is there once the subscriptions are on their way. */
-  async function announce(call: string): Promise<void> {
-    await publisher.publishStatus('online')
-    publishRollCall(call)
+    await catchUp.publish(resumed)
   }
 
   function onDown(): void {
@@ -220,6 +183,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     roster.shift(ms)
     if (sharing) sharing.hearing.resume()
     else shift(ms).catch(onError)
+    if (scope && ms > TAKEN_FOR_LOST_MS) rollCall.call()
   }
 
   /** Moves every grace by the time in which nobody could be heard. */
@@ -231,35 +195,6 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     } finally {
       deadlines.resume()
     }
-  }
-
-  /** From here on every announcement is an answer, what was retained for the bridge included. */
-  function beginRollCall(expectForeign: boolean): string {
-    const call = `${id}-${++calls}`
-    roster.callRoll(call, expectForeign)
-    return call
-  }
-
-  function publishRollCall(call: string): void {
-    link
-      .publish(topics.rollcall, JSON.stringify({ rollcall: call }), { retain: false })
-      .catch((error: unknown) => logger.debug({ error: String(error) }, 'roll not called'))
-  }
-
-  function onUnknownBroker(broker: string): void {
-    logger.info({ bridge: id, broker }, 'broker is up')
-    publishRollCall(beginRollCall(false))
-  }
-
-  function onCensus(broker: string | null, answers: Answers): void {
-    takeCensus(broker, answers).catch(onError)
-  }
-
-  async function takeCensus(broker: string | null, answers: Answers): Promise<void> {
-    const known = await store.usersOfBroker(broker)
-    const apply = (user: string): Promise<unknown> =>
-      users.apply(user, { type: 'census', broker, alive: answers(user) })
-    await Promise.all(known.map(apply))
   }
 
   function onEffect(user: string, effect: Effect): void {

@@ -4,7 +4,7 @@
  * @module
  */
 export { createBridge, type Bridge } from './bridge.ts'
-export type { BridgeOptions } from './options.ts'
+export type { BridgeOptions, Scope } from './options.ts'
 export { DEFAULT_GRACE, type PolicyOptions, type RoomGrace } from './core/index.ts'
 export type { Link, LinkHandlers, LinkMessage, LinkPublishOptions } from './link/link.ts'
 export { connectMqttLink, type MqttLinkOptions } from './link/mqtt-link.ts'
@@ -14,8 +14,10 @@ export { createMemoryStore } from './store/memory-store.ts'
 export { createRedisStore, type RedisStoreOptions } from './store/redis/redis-store.ts'
 export type {
   Beat,
-  HeardClient,
+  HeardCount,
+  HeardEntry,
   HeardLog,
+  HeardStamps,
   RoomFlush,
   RoomSave,
   SharedStore,

@@ -1,4 +1,10 @@
-import { DEFAULT_DOCUMENT_LIMITS, parseRoot, type DocumentLimits } from '../protocol/index.ts'
+import {
+  DEFAULT_DOCUMENT_LIMITS,
+  isValidId,
+  parseRoot,
+  show,
+  type DocumentLimits,
+} from '../protocol/index.ts'
 import { systemClock, type Clock } from '../runtime/clock.ts'
 import { silentLogger, type Logger } from '../runtime/logger.ts'
 import { resolvePolicy, type Policy, type PolicyOptions, type RoomPace } from './core/index.ts'
@@ -28,10 +34,28 @@ export interface BridgeOptions extends PolicyOptions {
   readonly journal?: boolean
   /** Where presence is kept. @default in this process */
   readonly store?: Store
+  /**
+   * Set where the link brings the documents of one broker only, as in one process of several that share a
+   * store: the roll of that broker alone is called. Of the others their heartbeats are heard, so that the
+   * connections of one that dies are lost; their own bridges do everything else. @default every broker
+   */
+  readonly scope?: Scope | undefined
   /** @default silent */
   readonly logger?: Logger
   /** @default the system's */
   readonly clock?: Clock
+}
+
+/** The part of the input plane that a bridge hears. */
+export interface Scope {
+  /** The id of the broker. */
+  readonly broker: string
+  /**
+   * Whether that broker hears the others. While it does not none of them is taken for lost; when it does again,
+   * each gets its full time, and the bridge's own broker, which they may have taken for lost, announces its
+   * connections once more. @default always
+   */
+  readonly hearsOthers?: () => boolean
 }
 
 /** Options with their defaults. */
@@ -44,6 +68,7 @@ export interface ResolvedOptions {
   readonly documentLimits: DocumentLimits
   readonly journal: boolean
   readonly store: Store | undefined
+  readonly scope: Scope | undefined
   readonly logger: Logger
   readonly clock: Clock
 }
@@ -70,6 +95,12 @@ export function resolveOptions(options: BridgeOptions): ResolvedOptions {
   if (!(Number.isSafeInteger(announceLimit) && announceLimit >= 0)) {
     throw new RangeError(`announceLimit must be a whole number from 0, got ${announceLimit}`)
   }
+  const { scope } = options
+  if (scope && !isValidId(scope.broker)) {
+    throw new RangeError(
+      `scope.broker: expected an id of 1 to 256 characters, got ${show(scope.broker)}`,
+    )
+  }
   return {
     link: options.link,
     id: options.id ?? globalThis.crypto.randomUUID(),
@@ -79,6 +110,7 @@ export function resolveOptions(options: BridgeOptions): ResolvedOptions {
     documentLimits: { ...DEFAULT_DOCUMENT_LIMITS, ...options.documentLimits },
     journal: options.journal ?? false,
     store: options.store,
+    scope,
     logger: options.logger ?? silentLogger,
     clock: options.clock ?? systemClock,
   }

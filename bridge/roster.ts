@@ -28,10 +28,14 @@ export interface Roster {
 /** Options of {@link createRoster}. */
 export interface RosterOptions {
   readonly clock: Clock
+  /** The one broker that is asked and whose documents are heard; of all others only heartbeats are. @default none: all are */
+  readonly only?: string | undefined
   /** A broker is new, or was lost and is back: its connections have to be announced. */
   readonly onUnknown: (broker: string) => void
   /** Those are the live connections of a broker (null: of none of ours); every other one is lost. */
   readonly onCensus: (broker: string | null, answers: Answers) => void
+  /** A broker has fallen silent: every connection of it is lost. */
+  readonly onLost: (broker: string) => void
 }
 
 /**
@@ -58,7 +62,8 @@ interface Call {
 }
 
 /** Creates a roster. */
-export function createRoster({ clock, onUnknown, onCensus }: RosterOptions): Roster {
+export function createRoster(options: RosterOptions): Roster {
+  const { clock, only, onUnknown, onCensus, onLost } = options
   const brokers = new Map<string, Known>()
   let call: Call | undefined
 
@@ -68,7 +73,8 @@ export function createRoster({ clock, onUnknown, onCensus }: RosterOptions): Ros
   }
 
   return {
-    callRoll(id, expectForeign) {
+    callRoll(id, mayExpectForeign) {
+      const expectForeign = mayExpectForeign && only === undefined
       // A call that replaces one must still wait for whom that one was waiting. Unless it starts from
       // nothing, what was answered counts still: what a plain device retained was delivered once.
       const isPending = call?.foreignUntil !== undefined
@@ -89,8 +95,9 @@ export function createRoster({ clock, onUnknown, onCensus }: RosterOptions): Ros
     },
     heartbeat({ broker, status, rollcall }) {
       const known = brokers.get(broker)
-      const answers = call !== undefined && rollcall === call.id
-      if (known?.status !== 'up' && status === 'up' && !answers) onUnknown(broker)
+      const isAsked = only === undefined || broker === only
+      const answers = isAsked && call !== undefined && rollcall === call.id
+      if (isAsked && known?.status !== 'up' && status === 'up' && !answers) onUnknown(broker)
       brokers.set(broker, { heardAt: clock.now(), status: 'up' })
       if (call && answers) conclude(call, broker)
     },
@@ -102,7 +109,7 @@ export function createRoster({ clock, onUnknown, onCensus }: RosterOptions): Ros
       for (const [broker, known] of brokers) {
         if (known.status === 'lost' || now - known.heardAt <= LOST_AFTER_MS) continue
         known.status = 'lost'
-        onCensus(broker, () => new Set())
+        onLost(broker)
       }
       if (call?.foreignUntil !== undefined && now >= call.foreignUntil) {
         call.foreignUntil = undefined

@@ -1,4 +1,4 @@
-import type { Topics } from '../protocol/index.ts'
+import type { ConnectionDocument, Topics } from '../protocol/index.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Policy } from './core/index.ts'
@@ -18,12 +18,21 @@ export interface Sharing {
   start(): Promise<readonly string[]>
   /** The link is up: publishes what was left, says that presence is fresh, calls the roll. */
   up(resumed: boolean): void
-  /** Begins to work on an input unless too many wait; resolves when the next one may come. */
-  take(work: () => Promise<unknown>): Promise<void>
+  /** Begins to apply a document unless too many wait; resolves when the next one may come. */
+  take(document: ConnectionDocument, apply: Apply): Promise<void>
   /** Publishes what a bridge that died did not. */
   finishAbandoned(): Promise<void>
   metrics(): Record<string, number>
   close(): void
+}
+
+type Apply = (document: ConnectionDocument) => Promise<unknown>
+
+/** A document that has come lately, and when. */
+interface Recent {
+  readonly at: number
+  readonly document: ConnectionDocument
+  readonly apply: Apply
 }
 
 /** Options of {@link createSharing}. */
@@ -47,6 +56,8 @@ export interface SharingOptions {
   readonly onDeaf: (ms: number) => Promise<void>
   /** Deadlines may be acted upon again. */
   readonly onSteady: () => void
+  /** They may, after a time without the store: who was silent meanwhile may have been out of reach. */
+  readonly onReturn: () => void
   readonly onError: (error: unknown) => void
 }
 
@@ -66,7 +77,7 @@ const ANSWER_MS = 1000
 export function createSharing(options: SharingOptions): Sharing {
   const { store, shared, link, topics, clock, policy, logger, isUp, onError } = options
   const window = createWindow(clock, () => hearing.steady)
-  const recent: { readonly at: number; readonly work: () => Promise<unknown> }[] = []
+  const recent: Recent[] = []
   const hearing = createHearing({
     shared,
     clock,
@@ -76,12 +87,19 @@ export function createSharing(options: SharingOptions): Sharing {
     },
     onLacking,
     onBack,
-    onSteady: options.onSteady,
+    onSteady,
     onError,
   })
   const heard = createHeard(() => clock.now())
   let isRestored = false
+  let wasAway = false
   let missed = 0
+
+  function onSteady(): void {
+    if (wasAway) options.onReturn()
+    wasAway = false
+    options.onSteady()
+  }
 
   async function onLacking(): Promise<void> {
     const remains = await readRemains(link, topics)
@@ -95,6 +113,7 @@ export function createSharing(options: SharingOptions): Sharing {
 
   function onBack(ms: number): void {
     logger.warn({ ms }, 'the store answers again')
+    wasAway = true
     refresh().catch(onError)
   }
 
@@ -113,8 +132,9 @@ export function createSharing(options: SharingOptions): Sharing {
     }
     if (wasRestored) {
       // The store may have lost what was stored last; what it has not lost it knows again.
-      for (const { at, work } of recent)
-        if (at >= clock.now() - RECENT_MS) await window.admit(work())
+      for (const { at, document, apply } of recent) {
+        if (at >= clock.now() - RECENT_MS) await window.admit(apply(repeat(document, at)))
+      }
     }
     callRoll(hasMissed)
   }
@@ -165,15 +185,14 @@ export function createSharing(options: SharingOptions): Sharing {
       hearing.resume()
       catchUp(resumed).catch(onError)
     },
-    async take(work) {
+    async take(document, apply) {
       if (window.open >= MAX_WAITING) {
         missed++
         return
       }
-      const now = clock.now()
-      recent.push({ at: now, work })
+      recent.push({ at: clock.now(), document, apply })
       if (recent.length > 2 * MAX_RECENT) recent.splice(0, MAX_RECENT)
-      await window.admit(work())
+      await window.admit(apply(document))
     },
     async finishAbandoned() {
       if (!isUp() || !hearing.steady) return
@@ -190,4 +209,9 @@ export function createSharing(options: SharingOptions): Sharing {
       hearing.close()
     },
   }
+}
+
+/** A document that is applied once more: it must not count as the newest of its client. */
+function repeat(document: ConnectionDocument, lastSeen: number): ConnectionDocument {
+  return document.broker === undefined ? document : { lastSeen, ...document }
 }

@@ -9,7 +9,8 @@ import {
   type Policy,
   type UserState,
 } from './core/index.ts'
-import { BEHIND_MS, printOf, type Heard } from './heard.ts'
+import { BEHIND_MS } from './counting.ts'
+import { printOf, type Heard } from './heard.ts'
 import type { Hearing } from './hearing.ts'
 import type { Publisher } from './publisher.ts'
 import type { RoomSave, Store, StoredUser } from './store/store.ts'
@@ -41,7 +42,7 @@ export interface UsersOptions {
   readonly onError: (error: unknown) => void
 }
 
-/** How soon an offline user is forgotten again when its topics could not be cleared, in milliseconds. */
+/** How soon an offline user is forgotten again when that was not finished, in milliseconds. */
 const RETRY_MS = 60_000
 
 /** How often a step is tried again when other bridges are faster, before it is given up as broken. */
@@ -81,14 +82,13 @@ export function createUsers(options: UsersOptions): Users {
       sharing && input.type === 'document' ? printOf(input.client, input.document) : undefined
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       const stored = await load(user, input)
-      const heard = print ? sharing?.heard.judge(user, print, stored?.heard) : stored?.heard
+      const heard = print ? sharing?.heard.judge(user, print, stored) : stored?.heard
       if (print && !heard) return []
       const now = clock.now()
       const before = stored?.state ?? createUserState(user)
       const [after, effects] = step(before, input, now, policy)
       if (effects.some(({ type }) => type === 'forget')) {
-        if (stored && !(await store.removeUser(user, stored.revision))) continue
-        clear(before).catch(onError)
+        if (stored && !(await forget(stored))) continue
         return effects
       }
       // What changed nothing is noted all the same, or another bridge would take a later document for it.
@@ -150,22 +150,37 @@ export function createUsers(options: UsersOptions): Users {
       const stored = await store.loadUser(user)
       if (!stored) return sharing && void (await store.clearUser(user, 0))
       if (journal) publisher.writeJournal(stored.state, clock.now()).catch(onError)
-      confirm(stored.state, stored.revision).catch(onError)
+      // Only ended connections are known of a stranger, who has never been shown to anybody.
+      if (stored.state.version === 0) await store.clearUser(user, stored.revision)
+      else confirm(stored.state, stored.revision).catch(onError)
     })
   }
 
-  async function clear(state: UserState): Promise<void> {
-    const { user } = state
-    if (await publisher.clearUser(state)) {
-      // Another bridge may have shown the user again meanwhile.
-      if (sharing) await publish(user)
-      return
-    }
+  /**
+   * Begins to forget an offline user; false when another bridge was faster. The topics are cleared before
+   * the state goes, so that a bridge that dies in between leaves a user that is to be forgotten once more.
+   */
+  async function forget({ state, revision, heard }: StoredUser): Promise<boolean> {
+    // Of who was never shown nothing is retained.
+    if (state.version === 0 && !journal) return store.removeUser(state.user, revision)
     const deadline = clock.now() + RETRY_MS
-    await inTurn(user, () =>
-      store.saveUser({ state, expected: 0, deadline, dirty: false, rooms: [] }),
-    )
+    const marked = { ...state, forgetAt: deadline }
+    const mark = { state: marked, expected: revision, deadline, dirty: false, rooms: [] }
+    const next = await store.saveUser({ ...mark, ...(heard && { heard }) })
+    if (next === undefined) return false
     options.onDeadline(deadline)
+    clear(marked, next).catch(onError)
+    return true
+  }
+
+  async function clear(state: UserState, revision: number): Promise<void> {
+    const { user, version } = state
+    if (!(await publisher.clearUser(state))) return
+    const stored = await inTurn(user, async () =>
+      (await store.removeUser(user, revision)) ? undefined : store.loadUser(user),
+    )
+    // It was shown again meanwhile, maybe before its topics were cleared.
+    if (stored && stored.state.version !== version) await publish(user)
   }
 
   return {

@@ -53,6 +53,8 @@ export interface AedesClient extends Client {
   /** What a subscription without the fan-out would deliver by; Aedes uses it for retained messages. */
   deliver0: Notify
   deliverQoS: Notify
+  /** Version 5: whether acknowledgements may say why; undefined in older versions. */
+  readonly _requestProblemInformation?: boolean
   /** Clean session, or clean start in version 5. */
   readonly _cleanStart: boolean
   /** Version 5: sent in CONNACK, and then Aedes starts its own keepalive timer (`setKeepAlive`). */
@@ -78,6 +80,7 @@ export interface AedesWill {
   payload: Buffer | string
   qos: QoS
   retain: boolean
+  properties?: Partial<NonNullable<PublishPacket['properties']>> & { willDelayInterval?: number }
 }
 
 /* oxlint-disable no-underscore-dangle -- the members behind these are Aedes' own */
@@ -111,12 +114,17 @@ export function watchPackets(client: AedesClient, look: (packet: SeenPacket) => 
   client._parser.on('packet', look)
 }
 
-/** Gives the filters that a client subscribes to and unsubscribes from other names, before Aedes sees them. */
+/**
+ * Gives the filters that a client subscribes to and unsubscribes from other names, before Aedes sees them;
+ * and has Aedes take each of them, in their order. It would leave out those that come again, and sort those
+ * that are numbers (`_dedupe` in lib/handlers/subscribe.js).
+ */
 export function interceptFilters(client: AedesClient, rename: (filter: string) => string): void {
   client._parser.prependListener('packet', (packet: SubscribingPacket) => {
     if (packet.cmd === 'subscribe') {
-      for (const subscription of packet.subscriptions)
-        subscription.topic = rename(subscription.topic)
+      const { subscriptions } = packet
+      for (const subscription of subscriptions) subscription.topic = rename(subscription.topic)
+      Object.defineProperty(packet, 'subscriptions', { get: () => subscriptions, set: () => {} })
     } else if (packet.cmd === 'unsubscribe') {
       packet.unsubscriptions = packet.unsubscriptions.map(rename)
     }
@@ -149,6 +157,11 @@ export function clientOf(aedes: Aedes, clientId: string): AedesClient | undefine
 /** Whether a client that is being authenticated wants to forget its session. */
 export function wantsCleanStart(client: AedesClient): boolean {
   return client._cleanStart
+}
+
+/** Whether a version 5 client takes reason strings with acknowledgements. */
+export function wantsReasons(client: AedesClient): boolean {
+  return client._requestProblemInformation !== false
 }
 
 /** Publishes a message of a client, which the types of Aedes do not know of (`publish` in aedes.js). */

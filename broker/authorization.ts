@@ -11,6 +11,7 @@ import type { HookContext } from './hooks.ts'
 import { refuseMoreRooms } from './limits/room-limits.ts'
 import type { Deed } from './limits/usage.ts'
 import { stampDocument } from './presence/stamp.ts'
+import { NOWHERE, PublicationRefusal } from './sessions/publication-refusal.ts'
 
 /** What the hooks around it tell. */
 export interface Endings {
@@ -23,11 +24,10 @@ export interface Endings {
 
 type Done = (error?: Error | null) => void
 
-/** Where publications go that must not reach anybody: no filter matches it without naming `$`. */
-const NOWHERE = '$presence/nowhere'
-
-/** The version 5 reason code: message rate too high. */
+/** Version 5 reason codes. */
+const NOT_AUTHORIZED = 0x87
 const RATE_TOO_HIGH = 0x96
+const QUOTA_EXCEEDED = 0x97
 
 /** A failure code in the place of a QoS: the filter is not stored. */
 const NOT_GRANTED = 128 as Subscription['qos']
@@ -78,10 +78,13 @@ export function connectAuthorization(aedes: Aedes, context: HookContext, endings
       return
     }
     if (connection.state !== 'announced') return drop(packet, callback)
-    packet.payload = announcer.formatEnd(connection, endings.causeOf(connection))
+    const cause = endings.causeOf(connection)
     packet.retain = false
     connection.state = 'ended'
-    endings.inOrder(connection, () => callback(null))
+    endings.inOrder(connection, () => {
+      packet.payload = announcer.formatEnd(connection, cause)
+      callback(null)
+    })
   }
 
   function authorize(connection: Connection, packet: PublishPacket, callback: Done): void {
@@ -97,6 +100,7 @@ export function connectAuthorization(aedes: Aedes, context: HookContext, endings
         packet,
         `${limits.maxRetained} messages are retained already`,
         callback,
+        QUOTA_EXCEEDED,
       )
     }
     callback(null)
@@ -111,6 +115,7 @@ export function connectAuthorization(aedes: Aedes, context: HookContext, endings
     const { identity, grant } = connection
     if (!identity || !grant) return drop(packet, callback)
     let refusal: string | undefined
+    let reasonCode: number | undefined
     const { payload } = packet
     const stamped = stampDocument(
       connection,
@@ -121,11 +126,13 @@ export function connectAuthorization(aedes: Aedes, context: HookContext, endings
         refusal = refuseRooms(document, grant)
         if (refusal !== undefined) return refusal
         refusal = refuseMoreRooms(connection, document, limits, topics, store)
-        if (refusal !== undefined) metrics.refusedRooms++
+        if (refusal === undefined) return undefined
+        metrics.refusedRooms++
+        reasonCode = QUOTA_EXCEEDED
         return refusal
       },
     )
-    if (refusal !== undefined) return refuse(connection, packet, refusal, callback)
+    if (refusal !== undefined) return refuse(connection, packet, refusal, callback, reasonCode)
     if (!stamped.ok) {
       metrics.invalidDocuments++
       const { user, client } = identity
@@ -146,12 +153,13 @@ export function connectAuthorization(aedes: Aedes, context: HookContext, endings
     packet: PublishPacket,
     error: string,
     callback: Done,
+    reasonCode: number = NOT_AUTHORIZED,
   ): void {
     metrics.refusedPublications++
     const { user, client } = identity ?? {}
     warn({ user, client, topic: packet.topic, error }, 'publication refused')
     // Version 5 has a word for it; in 3.1.1 an error here would cost the client its connection.
-    if (version === 5) return callback(new Error(error))
+    if (version === 5) return callback(new PublicationRefusal(error, reasonCode))
     drop(packet, callback)
   }
 

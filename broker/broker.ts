@@ -2,14 +2,17 @@ import { Aedes } from 'aedes'
 import type { Duplex } from 'node:stream'
 import { createTopics, parseRollCall } from '../protocol/index.ts'
 import { createLimitedWarning } from '../runtime/log-limit.ts'
-import { forgetPrototypes, type AedesClient } from './aedes-internals.ts'
+import { clientOf, forgetPrototypes, type AedesClient } from './aedes-internals.ts'
 import { createDoor } from './auth/door.ts'
+import { createCluster } from './cluster/cluster.ts'
+import type { Word } from './cluster/entries.ts'
 import { createExpiry } from './auth/expiry.ts'
 import { connectHooks } from './hooks.ts'
+import { createRates } from './limits/rate.ts'
 import { createSessions } from './limits/sessions.ts'
 import { createSockets } from './limits/sockets.ts'
 import { createUsage } from './limits/usage.ts'
-import { createLink, type BrokerLink } from './link.ts'
+import { createLink, type BrokerLink, type LinkScope } from './link.ts'
 import { createLiveness } from './liveness/liveness.ts'
 import { createFanoutEmitter } from './fanout/emitter.ts'
 import { createGate } from './gate/gate.ts'
@@ -36,6 +39,8 @@ export interface Broker {
   readonly mqttsPort: number | null
   /** A way to this broker for a bridge in the same process. */
   link(): BrokerLink
+  /** Whether the other brokers can be heard; true when there are none. */
+  readonly isConnected: boolean
   /** Counters and gauges by name. */
   metrics(): Record<string, number>
   /** Other certificates for those who connect from now on; nobody is dropped. */
@@ -73,9 +78,14 @@ const TOPIC_ALIAS_MAXIMUM = 100
 /** What a page that unloads would say itself. */
 const UNLOAD_HINT = '{"status":"offline","reason":"unload"}'
 
+/** Unload hints that nobody here knows, and that are passed on. */
+const STRANGE_HINTS = { perSecond: 200, burstSeconds: 1, patienceSeconds: 0 }
+
 /** Version 5 reason codes of a server's DISCONNECT. */
 const SHUTTING_DOWN = 0x8b
+const SERVER_BUSY = 0x89
 const KEEPALIVE_TIMEOUT = 0x8d
+const TAKEN_OVER = 0x8e
 const ADMINISTRATIVE = 0x98
 const MAXIMUM_CONNECT_TIME = 0xa0
 
@@ -102,14 +112,41 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
     maxQueued,
     onDropped: () => metrics.droppedFromWindows++,
     queueOf: (clientId) => store.queueOf(clientId),
+    keepForAbsent: (packet, served) => store.keepForAbsent(packet, served),
     mayRead: (client, { topic }) => {
       const grant = registry.get(client as AedesClient)?.grant
       return grant !== undefined && mayRead(root, topic, grant)
     },
   })
+  const others =
+    resolved.cluster &&
+    (await createCluster({
+      broker: id,
+      root,
+      redis: resolved.cluster,
+      clock,
+      logger,
+      store,
+      fanout,
+      sessionExpiryMs: limits.sessionExpiryMs,
+      onWord,
+      isConnected: (clientId) => clientOf(aedes, clientId) !== undefined,
+      endConnection(clientId, then) {
+        const client = clientOf(aedes, clientId)
+        if (client) dismiss(client, TAKEN_OVER, undefined, then)
+        else then()
+      },
+      onMoved: (clientId) => sessions.drop(clientId),
+      onAdopted({ clientId, user, keptMs }) {
+        sessions.adopt(clientId, user === '' ? undefined : user, user || clientId, keptMs)
+      },
+      onTaken: startAnew,
+      onOrphanedWill: (will) => aedes.publish(will, (error) => error && onError(error)),
+      onError,
+    }))
   const aedes = new Aedes({
     id,
-    mq: fanout,
+    mq: others?.emitter ?? fanout,
     persistence: store,
     sessionExpiryIntervalLimit: Math.ceil(limits.sessionExpiryMs / 1000),
     // MQTT 3.1 asks for no more than 23 characters; nobody is hurt by more.
@@ -148,6 +185,7 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
   const gate = createGate({
     ...resolved,
     topicAliasMaximum: TOPIC_ALIAS_MAXIMUM,
+    expects: (client, packet) => fanout.expects(client, packet),
     onHeard: (client) => {
       const connection = registry.get(client)
       if (connection) connection.heardAt = clock.now()
@@ -179,6 +217,8 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
     receiveMaximum: RECEIVE_MAXIMUM,
     warn,
     store,
+    others,
+    onError,
     sessions,
     usage: createUsage(limits, clock),
     door: createDoor({
@@ -195,6 +235,7 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
   })
 
   const sockets = createSockets(limits, clock)
+  const hints = createRates(STRANGE_HINTS)
   const turnstile: Turnstile = {
     enter(address) {
       const refusal = sockets.enter(address)
@@ -221,6 +262,7 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
         isLoopbackName(resolved.host),
       ),
       maxFrameBytes: maxPacketSize + 128 * 1024,
+      maxFirstFrameBytes: resolved.maxConnectSize,
     })
 
   await aedes.listen()
@@ -230,6 +272,7 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
   let mqttPort: number | null = null
   let mqttsPort: number | null = null
   try {
+    await others?.join()
     if (secure && resolved.tls) mqttsPort = await secure.listen(resolved.tls.port, resolved.host)
     // Beside TLS the plain port is for this machine.
     const host = secure ? '127.0.0.1' : resolved.host
@@ -255,6 +298,57 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
   function onRollCall({ payload }: { payload: Buffer | string }, done: () => void): void {
     announcer.answerRollCall(parseRollCall(payload.toString())?.rollcall).catch(onError)
     done()
+  }
+
+  /** A bridge in this process cares for the connections of this broker: every other one has a bridge too. */
+  function ownScope(): LinkScope {
+    const documents = `${root}/connections/`
+    return {
+      isOthers: ({ topic, brokerId }) => brokerId !== id && topic.startsWith(documents),
+      intercept(topic, payload) {
+        if (topic !== topics.rollcall) return false
+        announcer.answerRollCall(parseRollCall(payload)?.rollcall).catch(onError)
+        return true
+      },
+    }
+  }
+
+  /** Another broker says something. */
+  function onWord(word: Word): void {
+    if (word.type === 'kick') {
+      kick(word.clientId)
+    } else if (word.type === 'unload') {
+      unload(word.unloadKey)
+    }
+  }
+
+  /** Other brokers took this one for dead: they have its sessions, and think its clients gone. */
+  function startAnew(): void {
+    for (const clientId of store.sessions()) {
+      if (clientOf(aedes, clientId)) continue
+      store.dropSession(clientId)
+      sessions.drop(clientId)
+      others?.clients.forget(clientId)
+    }
+    // Who has a session fetches it by coming back.
+    for (const { client } of registry.all()) if (!client.clean) dismiss(client, SERVER_BUSY)
+  }
+
+  function kick(clientId: string): void {
+    for (const connection of registry.all()) {
+      if (connection.identity?.client !== clientId) continue
+      connection.cause = 'kicked'
+      dismiss(connection.client, ADMINISTRATIVE)
+    }
+  }
+
+  function unload(unloadKey: string): boolean {
+    const connection = registry.byUnloadKey(unloadKey)
+    if (!connection?.identity || connection.state !== 'announced') return false
+    const { user, client } = connection.identity
+    const hint = stampDocument(connection, UNLOAD_HINT, id, resolved.documentLimits)
+    if (hint.ok) publish(topics.connection(user, client), hint.value)
+    return hint.ok
   }
 
   function publish(topic: string, payload: string): void {
@@ -302,6 +396,7 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
     liveness.close()
     gate.close()
     await Promise.all([tcp.close(), secure?.close(), webSockets?.close()])
+    await others?.leave()
     await new Promise<void>((resolve) => aedes.close(() => resolve()))
   }
 
@@ -310,9 +405,13 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
     mqttPort,
     mqttsPort,
     setSecureContext: (tls) => secure?.setSecureContext(tls),
-    link: () => createLink(aedes, store, onError),
+    link: () => createLink(aedes, store, onError, others && ownScope()),
+    get isConnected() {
+      return others?.isUp ?? true
+    },
     metrics: () => ({
       ...metrics,
+      ...others?.metrics(),
       ...refusedByKind(gate.refused),
       ...refusedByKind(sockets.refused),
       connections: registry.size,
@@ -324,19 +423,15 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
       droppedFromSessions: store.overflowed,
     }),
     kick(clientId) {
-      for (const connection of registry.all()) {
-        if (connection.identity?.client !== clientId) continue
-        connection.cause = 'kicked'
-        dismiss(connection.client, ADMINISTRATIVE)
-      }
+      kick(clientId)
+      others?.say({ type: 'kick', clientId })
     },
     unload(unloadKey) {
-      const connection = registry.byUnloadKey(unloadKey)
-      if (!connection?.identity || connection.state !== 'announced') return false
-      const { user, client } = connection.identity
-      const hint = stampDocument(connection, UNLOAD_HINT, id, resolved.documentLimits)
-      if (hint.ok) publish(topics.connection(user, client), hint.value)
-      return hint.ok
+      if (unload(unloadKey)) return true
+      // Its page may have come to another broker than its connection; strangers may post anything.
+      const isInTime = others && hints.take('', clock.now()) === 0
+      if (isInTime) others.say({ type: 'unload', unloadKey })
+      return isInTime ?? false
     },
     drain: () => (draining ??= drain()),
     close: () => (closing ??= close()),

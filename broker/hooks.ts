@@ -24,6 +24,7 @@ import { openConnection, type Connection } from './connection.ts'
 import { credentialsOf } from './credentials.ts'
 import { causeOfEnd, causeOfError } from './ends.ts'
 import { createTally } from './limits/tally.ts'
+import type { Cluster } from './cluster/cluster.ts'
 import type { Sessions } from './limits/sessions.ts'
 import type { Usage } from './limits/usage.ts'
 import type { Liveness } from './liveness/liveness.ts'
@@ -53,6 +54,9 @@ export interface HookContext extends ResolvedOptions {
   readonly sessions: Sessions
   readonly usage: Usage
   readonly store: MemoryPersistence
+  /** The other brokers, where there are some. */
+  readonly others: Cluster | undefined
+  readonly onError: (error: unknown) => void
   /** How many QoS 2 messages a version 5 client may have open. */
   readonly receiveMaximum: number
   /** Makes a new client's subscriptions the fan-out's. */
@@ -73,9 +77,14 @@ const RECEIVE_MAXIMUM_EXCEEDED = 0x93
 /** How long Aedes has to report the end of a closed socket before the broker goes ahead, in milliseconds. */
 const REPORT_WITHIN_MS = 1000
 
+const ANOTHERS_CLIENT_ID: ConnectRefusal = {
+  returnCode: IDENTIFIER_REJECTED,
+  reason: 'its client id is another user’s',
+}
+
 /** Puts presence between Aedes and its clients, from CONNECT to the end. */
 export function connectHooks(aedes: Aedes, context: HookContext): void {
-  const { root, clock, announcer, registry, liveness, metrics, warn } = context
+  const { root, clock, announcer, registry, liveness, metrics, warn, others } = context
   const topics = createTopics(root)
   const queue = createConnectQueue()
   const nextId = createConnectionIds(() => clock.now())
@@ -150,7 +159,10 @@ export function connectHooks(aedes: Aedes, context: HookContext): void {
     registry.add(connection)
     liveness.watch(connection)
     client.conn.once('close', () => {
-      clock.after(REPORT_WITHIN_MS, () => endOf(connection))
+      // Aedes reports no end of those that it has not let in.
+      const isIn = connection.state !== 'connecting'
+      if (isIn) clock.after(REPORT_WITHIN_MS, () => endOf(connection))
+      else setImmediate(() => endOf(connection))
     })
   }
 
@@ -159,7 +171,9 @@ export function connectHooks(aedes: Aedes, context: HookContext): void {
     const connection = registry.get(client)
     const verdict = verdicts.get(client)
     if (verdict?.kind === 'refused') return refuse(verdict.refusal)
-    if (!connection || !verdict) return refuse({ returnCode: UNAVAILABLE, reason: 'it has gone' })
+    // What it would take now nobody would give back.
+    const isGone = !connection || !verdict || connection.state === 'ended'
+    if (isGone) return refuse({ returnCode: UNAVAILABLE, reason: 'it has gone' })
     const isAssigned = client.id.startsWith('aedes_')
     const admission = admit(verdict, { clientId: client.id, isAssigned, username }, context)
     if (!admission.ok) return refuse({ returnCode: IDENTIFIER_REJECTED, reason: admission.error })
@@ -177,34 +191,63 @@ export function connectHooks(aedes: Aedes, context: HookContext): void {
       metrics.refusedFastConnects++
       return refuse({ returnCode: UNAVAILABLE, reason: 'its user connects too often' })
     }
-    if (!context.sessions.claim(client.id, owner)) {
-      return refuse({ returnCode: IDENTIFIER_REJECTED, reason: 'its client id is another user’s' })
+    if (isAssigned) enter()
+    else claimEverywhere(connection, owner ?? '', enter, () => refuse(ANOTHERS_CLIENT_ID))
+
+    function enter(): void {
+      if (!connection) return
+      if (!context.sessions.claim(client.id, owner)) return refuse(ANOTHERS_CLIENT_ID)
+      inside.add(connection, user)
+      connection.identity = identity
+      connection.grant = grant
+      context.expiry.set(connection, expiresAt)
+      const will = willOfConnect(client)
+      if (!will && identity.present) {
+        // Who brings no will gets one; its payload is written when it is known how the connection ended.
+        const topic = topics.connection(user, identity.client)
+        replaceWill(client, { topic, payload: Buffer.from('offline'), qos: 1, retain: false })
+      }
+      endPredecessor(aedes, client.id, () => {
+        welcome(client)
+        callback(null, true)
+      })
     }
-    inside.add(connection, user)
-    connection.identity = identity
-    connection.grant = grant
-    context.expiry.set(connection, expiresAt)
-    const will = willOfConnect(client)
-    if (!will && identity.present) {
-      // Who brings no will gets one; its payload is written when it is known how the connection ended.
-      const topic = topics.connection(user, identity.client)
-      replaceWill(client, { topic, payload: Buffer.from('offline'), qos: 1, retain: false })
-    }
-    endPredecessor(aedes, client.id, () => {
-      welcome(client)
-      callback(null, true)
-    })
 
     function refuse({ returnCode, reason }: ConnectRefusal): void {
       metrics.refusedConnects++
+      rewriteConnack(client)
       const error: AuthenticateError = Object.assign(new Error(reason), { returnCode })
       callback(error, false)
     }
   }
 
+  /** Claims a client id among all brokers; without an answer of Redis this broker decides alone. */
+  function claimEverywhere(
+    { id, client }: Connection,
+    owner: string,
+    then: () => void,
+    refused: () => void,
+  ): void {
+    if (!others) return then()
+    const goOn = (isGranted: boolean): void => {
+      if (client.closed) return releaseEverywhere(client.id, id, 0)
+      if (isGranted) then()
+      else refused()
+    }
+    others.claim(client.id, id, owner, wantsCleanStart(client)).then(goOn, (error: unknown) => {
+      context.onError(error)
+      goOn(true)
+    })
+  }
+
+  function releaseEverywhere(clientId: string, connection: string, keptMs: number): void {
+    others?.clients.release(clientId, connection, keptMs).catch(context.onError)
+  }
+
   /** Nobody else has its client id any more, and its CONNACK is next. */
   function welcome(client: AedesClient): void {
     const { store } = context
+    registry.infoOf(client)?.welcome?.()
     const isClean = wantsCleanStart(client)
     // The session of the old connection ends here.
     if (isClean) wills.publish(client.id)
@@ -223,6 +266,7 @@ export function connectHooks(aedes: Aedes, context: HookContext): void {
     const connection = registry.get(client as AedesClient)
     if (!connection) return
     announcer.announce(connection)
+    others?.keepWill(connection)
     succeed(client.id)
   })
   aedes.on('clientReady', (client: Client) => stopKeepaliveTimer(client as AedesClient))
@@ -264,6 +308,9 @@ export function connectHooks(aedes: Aedes, context: HookContext): void {
     const { version, sessionExpiryInterval } = client
     const expiresInMs = version === 5 ? 1000 * sessionExpiryInterval : Infinity
     context.sessions.release(client.id, identity.user, !client.clean, expiresInMs)
+    const keptMs = client.clean ? 0 : Math.min(expiresInMs, context.limits.sessionExpiryMs)
+    releaseEverywhere(client.id, connection.id, keptMs)
+    others?.wills.delete(client.id, connection.id)
   }
 
   function isOurFault(): boolean {

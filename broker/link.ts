@@ -28,6 +28,14 @@ export interface RetainedSource {
   createRetainedStreamCombi(filters: readonly string[]): Readable
 }
 
+/** What a bridge in a broker that is one of several leaves to the bridges in the others. */
+export interface LinkScope {
+  /** Whether a message is about another broker's connections. */
+  isOthers(packet: AedesPublishPacket): boolean
+  /** Takes what is published on a topic in the place of the readers. */
+  intercept(topic: string, payload: string): boolean
+}
+
 type Listener = (packet: AedesPublishPacket, done: () => void) => void
 
 /** Creates a link; it is up as long as the broker is. */
@@ -35,6 +43,7 @@ export function createLink(
   aedes: Aedes,
   persistence: RetainedSource,
   onError: (error: unknown) => void,
+  scope?: LinkScope,
 ): BrokerLink {
   const subscribed: { readonly filter: string; readonly listener: Listener }[] = []
 
@@ -50,7 +59,7 @@ export function createLink(
       await handlers.onUp(false)
       for (const filter of filters) {
         const listener: Listener = (packet, done) => {
-          handlers.onMessage(toMessage(packet)).catch(onError)
+          if (!scope?.isOthers(packet)) handlers.onMessage(toMessage(packet)).catch(onError)
           done()
         }
         subscribed.push({ filter, listener })
@@ -59,6 +68,7 @@ export function createLink(
     },
     publish: (topic, payload, { retain }) =>
       new Promise((resolve, reject) => {
+        if (scope?.intercept(topic, payload)) return resolve()
         const packet = { cmd: 'publish', topic, payload, retain, qos: 1, dup: false } as const
         aedes.publish(packet, (error) => (error ? reject(error) : resolve()))
       }),

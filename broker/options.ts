@@ -2,6 +2,7 @@ import type { Server } from 'node:http'
 import { DEFAULT_DOCUMENT_LIMITS, parseRoot, type DocumentLimits } from '../protocol/index.ts'
 import { systemClock, type Clock } from '../runtime/clock.ts'
 import { silentLogger, type Logger } from '../runtime/logger.ts'
+import type { RedisAddress } from '../runtime/redis/connection.ts'
 import type { AppTopics } from './auth/app-topics.ts'
 import type { Authenticator } from './auth/authenticator.ts'
 import { resolveLimits, type Limits } from './limits/limits.ts'
@@ -76,6 +77,11 @@ export interface BrokerOptions {
    * @default none: the bridge is in this process
    */
   readonly bridgeUser?: string
+  /**
+   * The Redis by which this broker and others are one: a message that is published at one of them reaches the
+   * readers of all, and a client may move from one to the other. @default this broker is alone
+   */
+  readonly cluster?: RedisAddress
   /** @default silent */
   readonly logger?: Logger
   /** @default the system's */
@@ -86,7 +92,14 @@ export interface BrokerOptions {
 export type ResolvedOptions = Required<
   Omit<
     BrokerOptions,
-    'httpServer' | 'documentLimits' | 'bridgeUser' | 'authenticator' | 'limits' | 'tls' | 'origins'
+    | 'httpServer'
+    | 'documentLimits'
+    | 'bridgeUser'
+    | 'authenticator'
+    | 'limits'
+    | 'tls'
+    | 'origins'
+    | 'cluster'
   >
 > & {
   readonly tls: BrokerOptions['tls'] | undefined
@@ -96,6 +109,7 @@ export type ResolvedOptions = Required<
   readonly httpServer: Server | undefined
   readonly documentLimits: DocumentLimits
   readonly bridgeUser: string | undefined
+  readonly cluster: RedisAddress | undefined
 }
 
 /**
@@ -120,6 +134,7 @@ export function resolveOptions(options: BrokerOptions): ResolvedOptions {
     maxQueuedBytes: 8 * 1024 * 1024,
     maxTopicLevels: 32,
     bridgeUser: undefined,
+    cluster: undefined,
     tls: undefined,
     trustedProxies: [],
     origins: undefined,

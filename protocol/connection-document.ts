@@ -42,6 +42,11 @@ export interface ConnectionDocument {
   readonly ended?: boolean
   /** Set by one of our brokers: when it last heard from the client, in milliseconds since the epoch. */
   readonly lastSeen?: number
+  /**
+   * Set by one of our brokers: a number that grows with each of its documents, by which bridges on one
+   * store know a document that another one has applied.
+   */
+  readonly stamp?: number
 }
 
 /** Bounds on what a document may bring. */
@@ -93,7 +98,7 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
 function readFields(fields: Fields, limits: DocumentLimits): Result<ConnectionDocument> {
   const { status, connection, seq, rooms, reason, grace, tolerance } = fields
-  const { unloadKey, broker, ended, lastSeen } = fields
+  const { unloadKey, broker, ended, lastSeen, stamp } = fields
   if (!isStatus(status)) {
     return failure(`expected status online, away or offline, got ${show(status)}`)
   }
@@ -145,6 +150,10 @@ function readFields(fields: Fields, limits: DocumentLimits): Result<ConnectionDo
     const at = typeof lastSeen === 'string' ? parseTime(lastSeen) : Number.NaN
     if (Number.isNaN(at)) return wrong('lastSeen', 'an ISO 8601 time', lastSeen)
     document.lastSeen = at
+  }
+  if (stamp !== undefined) {
+    if (!isCount(stamp) || stamp === 0) return wrong('stamp', 'a whole number from 1', stamp)
+    document.stamp = stamp
   }
   return success(document)
 }

@@ -25,8 +25,13 @@ const shared: BuildOptions = {
   target: 'es2022',
   minify: true,
   sourcemap: 'linked',
-  // mqtt.js asks for it, although its browser build needs none.
-  define: { 'process.env.NODE_ENV': '"production"', CLIENT_VERSION: JSON.stringify(version) },
+  define: {
+    // mqtt.js asks for it, although its browser build needs none.
+    'process.env.NODE_ENV': '"production"',
+    // Parts of mqtt.js can be AMD modules, too; Turbopack would look for what those depend on.
+    define: 'undefined',
+    CLIENT_VERSION: JSON.stringify(version),
+  },
   logLevel: 'warning',
 }
 

@@ -137,7 +137,10 @@ async function openBroker(start: Start, http: Server): Promise<Broker> {
     })
     return broker
   } catch (error) {
-    throw explainListen(error, config.host, config.mqttPort, 'mqtt-port')
+    const { cluster, redis } = config
+    const explained = explainListen(error, config.host, config.mqttPort, 'mqtt-port')
+    if (explained !== error || !cluster || redis.url === undefined) throw explained
+    throw explainRedis(error, redis.url)
   }
 }
 
@@ -146,8 +149,12 @@ async function openBridge(start: Start, broker: Broker | undefined): Promise<Bri
   const { config, parts, logger, steps } = start
   const store = await openStore(start)
   const create = async (link: Link, alone: boolean): Promise<Bridge> => {
-    const bridge = await parts.createBridge(bridgeOptions(config, link, alone, logger, store))
+    const bridge = await parts.createBridge(
+      bridgeOptions(config, link, alone, logger, store, broker?.id),
+    )
     steps.add('bridge', () => bridge.close())
+    // Where others live on, the ends of the connections are for this bridge to note.
+    if (config.cluster && broker) steps.add('drain', () => broker.drain())
     return bridge
   }
   if (broker) return create(broker.link(), false)
@@ -172,9 +179,11 @@ async function openStore({ config, parts, logger, steps }: Start): Promise<Store
   }
 }
 
-function problems({ phase, bridge }: Running): readonly string[] {
+function problems({ phase, bridge, broker }: Running): readonly string[] {
   if (phase === 'starting') return ['the program is starting']
   if (phase === 'stopping') return ['the program is stopping']
+  if (broker?.isConnected === false)
+    return ['the other brokers cannot be heard: Redis does not answer']
   return bridge?.ready === false
     ? ['the bridge has no broker or no store, or has not called the roll yet']
     : []

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { Server } from 'node:http'
 import { hostname } from 'node:os'
 import type { BrokerOptions, Limits } from '../broker/index.ts'
@@ -26,6 +27,7 @@ export function brokerOptions(
   security: Security = { allowGuests: false },
 ): BrokerOptions {
   const { authenticator, allowGuests, tls } = security
+  const cluster = config.cluster ? redisAddress(config) : undefined
   return {
     ...(authenticator && { authenticator, allowGuests }),
     ...(tls && { tls: { ...tls, port: config.mqttsPort } }),
@@ -34,8 +36,10 @@ export function brokerOptions(
     trustedProxies: config.trustedProxy,
     defaultRooms: config.defaultRooms,
     limits: limits(config, authenticator === undefined),
-    ...(config.brokerId !== undefined && { id: config.brokerId }),
-    ...(alone && { bridgeUser: config.bridgeUser }),
+    id: brokerId(config),
+    ...(cluster && { cluster }),
+    // In a cluster bridges may run beside those of the servers.
+    ...((alone || cluster) && { bridgeUser: config.bridgeUser }),
     root: config.root,
     host: config.host,
     mqttPort: config.mqttPort,
@@ -54,6 +58,7 @@ export function brokerOptions(
  * What the configuration means for the bridge.
  *
  * @param alone whether its broker outlives it, so that it has to find its way back after a restart
+ * @param broker the id of the broker in this process
  */
 export function bridgeOptions(
   config: Config,
@@ -61,11 +66,15 @@ export function bridgeOptions(
   alone: boolean,
   logger: Logger,
   store?: Store,
+  broker?: string,
 ): BridgeOptions {
   return {
     link,
     ...(store && { store }),
-    id: bridgeId(config),
+    // One of several has a bridge of its own, which cares for its connections.
+    ...(config.cluster && broker !== undefined
+      ? { id: broker, scope: { broker } }
+      : { id: bridgeId(config) }),
     journal: alone && !store,
     root: config.root,
     grace: config.grace,
@@ -83,11 +92,24 @@ export function bridgeOptions(
 
 /** What the configuration means for a store in Redis; undefined when it is to be in this process. */
 export function redisOptions(config: Config, logger: Logger): RedisStoreOptions | undefined {
-  const { url, topology, nodes, sentinelName } = config.redis
-  if (url === undefined) return undefined
+  const address = redisAddress(config)
   // Bridges share their presence when they share its topics.
-  const prefix = encodeURIComponent(config.root)
-  return { url, topology, nodes, sentinelName, prefix, logger }
+  return address && { ...address, prefix: encodeURIComponent(config.root), logger }
+}
+
+function redisAddress({ redis }: Config): Omit<RedisStoreOptions, 'prefix'> | undefined {
+  const { url, topology, nodes, sentinelName } = redis
+  return url === undefined ? undefined : { url, topology, nodes, sentinelName }
+}
+
+/** What of a prefix fits into an id beside what is new. */
+const MAX_PREFIX = 247
+
+/** A name for one start: what a broker knew is gone with it, and a ghost of it would seem to live on. */
+function brokerId({ brokerId: prefix }: Config): string {
+  return prefix === undefined
+    ? randomUUID()
+    : `${prefix.slice(0, MAX_PREFIX)}-${randomUUID().slice(0, 8)}`
 }
 
 /** How long a bridge that starts waits for its broker, in milliseconds. */

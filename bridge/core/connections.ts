@@ -22,6 +22,25 @@ export function heardAt({ broker, lastSeen }: ConnectionDocument, now: number): 
   return broker === undefined || lastSeen === undefined ? now : Math.min(lastSeen, now)
 }
 
+/** Whether a broker of ours says again what it has said before, to answer a roll call. */
+export function isRepetition({ broker, lastSeen, status }: ConnectionDocument): boolean {
+  return broker !== undefined && lastSeen !== undefined && status !== 'offline'
+}
+
+/**
+ * Whether a connection that is repeated is older than one of its client that is up: of two brokers each may
+ * repeat one, in any order. The ids of one broker sort by time. Of two brokers the connection that was heard
+ * later counts, since a client gives one up before it makes another.
+ */
+export function isOlder(
+  { broker, connection = '', lastSeen = 0 }: ConnectionDocument,
+  current: ConnectionState,
+): boolean {
+  if (current.status !== 'up') return false
+  if (broker === current.broker) return connection < current.id
+  return lastSeen <= current.lastSeen
+}
+
 /** A connection as its first document makes it. */
 export function openConnection(
   id: string,
@@ -69,7 +88,7 @@ export function updateConnection(
     dataOrder: isNews ? order : connection.dataOrder,
     seq: document.seq ?? connection.seq,
     grace: document.grace ?? connection.grace,
-    lastSeen: heard,
+    lastSeen: Math.max(connection.lastSeen, heard),
   }
 }
 

@@ -8,6 +8,6 @@ export {
   type RoomGrace,
 } from './policy.ts'
 export { listChanges, restAfterFlush, sameMember, type RoomChange, type RoomPace } from './room.ts'
-export { createUserState, nextDeadline, type UserState } from './state.ts'
+export { createUserState, nextDeadline, type ConnectionState, type UserState } from './state.ts'
 export { step } from './step.ts'
 export { viewMember, viewStatus, viewUser } from './view.ts'

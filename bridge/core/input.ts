@@ -30,6 +30,8 @@ export type Input =
 type StaleReason =
   /** Its connection is over. */
   | 'ended'
+  /** It repeats a connection that its client has replaced since. */
+  | 'older'
   /** A later document of the same connection was here first. */
   | 'sequence'
   /** It ends a connection that was never announced. */

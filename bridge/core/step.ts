@@ -4,6 +4,8 @@ import {
   hasAnswered,
   hasEnded,
   heardAt,
+  isOlder,
+  isRepetition,
   openConnection,
   rememberEnded,
   shiftConnection,
@@ -58,7 +60,11 @@ function handlePresent(
   const existing = find(state, client, id)
   if (existing && isOutdated(existing, document))
     return [state, [{ type: 'stale', why: 'sequence' }]]
+  const isRepeated = isRepetition(document)
   const [others, older] = withoutConnection(state.connections, client, id)
+  if (isRepeated && existing?.status !== 'up' && older.some((c) => isOlder(document, c))) {
+    return [state, [{ type: 'stale', why: 'older' }]]
+  }
   if (!existing && isFull(others, policy.maxConnectionsPerUser)) {
     return [state, [{ type: 'refused', connections: others.length }]]
   }
@@ -78,7 +84,8 @@ function handlePresent(
       )
   const change = {
     connections: [...others, ...kept, current],
-    ended: rememberEnded(state.ended, older),
+    // From times of two clocks nothing follows for good: what the client says next over any of them counts.
+    ended: isRepeated ? state.ended : rememberEnded(state.ended, older),
     order,
     lastSeen: Math.max(state.lastSeen, heard),
   }

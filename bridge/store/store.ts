@@ -10,11 +10,28 @@ export interface StoredUser {
   readonly heard?: HeardLog
 }
 
-/** How many documents of a user's clients were applied, so that another bridge knows them again. */
-export type HeardLog = readonly HeardClient[]
+/** Which documents of a user's clients were applied, so that another bridge knows them again. */
+export type HeardLog = readonly HeardEntry[]
 
-/** The count of one client. */
-export interface HeardClient {
+/** What was applied of one client: of what a broker of ours has stamped, or of what nobody has. */
+export type HeardEntry = HeardStamps | HeardCount
+
+/** The documents of a client that one broker has stamped. */
+export interface HeardStamps {
+  /** What stands for the client. */
+  readonly client: string
+  /** What stands for the broker. */
+  readonly broker: string
+  /** What has a stamp up to this one counts as applied. */
+  readonly floor: number
+  /** What stands for each of the newest connections, and its highest stamp; in the order of the stamps. */
+  readonly newest: readonly (readonly [connection: string, stamp: number])[]
+  /** When the last one was applied, in milliseconds since the epoch. */
+  readonly at: number
+}
+
+/** The number of documents of a client that nobody has stamped. */
+export interface HeardCount {
   /** What stands for the client. */
   readonly client: string
   readonly count: number
@@ -154,6 +171,10 @@ export interface SharedStore {
   takeAbandoned(): Promise<{ readonly users: readonly string[]; readonly rooms: readonly string[] }>
   /** Brokers of ours that users have connections of. */
   brokers(): Promise<readonly string[]>
+  /** The connections of a broker were ended because it was silent. */
+  markLost(broker: string): Promise<void>
+  /** Whether that has happened to a broker since the last call. */
+  takeLost(broker: string): Promise<boolean>
 }
 
 /** What a bridge learns of the others. */

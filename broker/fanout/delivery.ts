@@ -12,6 +12,8 @@ import type { WriteGatherer } from './write-gatherer.ts'
 export interface Delivery {
   /** Delivers it to one client. */
   readonly deliver: Deliver
+  /** The shared subscriptions of which a member was there. */
+  readonly served: ReadonlySet<string>
   /** Whether a reader so far had much waiting for it already. */
   readonly isBehind: boolean
   /** Why the message could not be encoded. */
@@ -30,9 +32,11 @@ export function createDelivery(
 
   return (packet) => {
     const message = createMessage(packet)
+    let served: Set<string> | undefined
     let isBehind = false
 
     function deliver({ client, outbox }: Reader, grant: Grant, group?: string): void {
+      if (group !== undefined) (served ??= new Set()).add(group)
       if (!canReceive(client)) return
       const isStored = group === undefined && grant.stored && packet.qos > 0 && !client.clean
       if (!grant.forward || !mayRead(client, packet)) {
@@ -78,6 +82,9 @@ export function createDelivery(
 
     return {
       deliver,
+      get served() {
+        return served ?? NOBODY
+      },
       get isBehind() {
         return isBehind
       },
@@ -87,6 +94,8 @@ export function createDelivery(
     }
   }
 }
+
+const NOBODY: ReadonlySet<string> = new Set()
 
 function lower(one: QoS, other: QoS): QoS {
   return one < other ? one : other

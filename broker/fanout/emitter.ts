@@ -1,5 +1,5 @@
 import type { Client } from 'aedes'
-import type { AedesClient, EmittedPacket, Notify } from '../aedes-internals.ts'
+import type { AedesClient, EmittedPacket, Notify, SeenPacket } from '../aedes-internals.ts'
 import { createOwners } from './adopt-client.ts'
 import { createDelivery } from './delivery.ts'
 import { createLanes } from './lanes.ts'
@@ -15,6 +15,8 @@ import { createWriteGatherer } from './write-gatherer.ts'
 export interface FanoutEmitter {
   /** Makes a new client's subscriptions the fan-out's; to be called in `preConnect`, for every client. */
   adopt(client: Client): void
+  /** Whether a client's packet fits what it was sent: no acknowledgement of the wrong kind. */
+  expects(client: Client, packet: SeenPacket): boolean
   /** Adds a listener under a filter. */
   on(filter: string, listener: Notify, done?: () => void): FanoutEmitter
   /** Removes a listener from a filter, at once. */
@@ -43,13 +45,15 @@ export function createFanoutEmitter(options: FanoutOptions = {}): FanoutEmitter 
   const createMessageDelivery = createDelivery(policy, gatherer)
   // One turn must not fill a reader's queue, which is sent only after it: large messages count for more.
   const bytesPerDelivery = maxQueuedBytes / 2 / deliveriesPerTurn
+  const outboxes = new WeakMap<Client, Outbox>()
   let isClosed = false
 
   function fanOut(packet: EmittedPacket, done: (error?: Error) => void): number {
     const matched = subscribers.match(packet.topic)
     const delivery = createMessageDelivery(packet)
     const count = forEachReader(matched, packet.clientId, delivery.deliver)
-    brake(delivery.isBehind, () => done(delivery.failure))
+    if (packet.qos > 0) policy.keepForAbsent(packet, delivery.served)
+    brake(packet.clientId ?? '', delivery.isBehind, () => done(delivery.failure))
     // Last, because one that throws is a bug of its owner and must not cost anybody a message.
     forEachListener(matched, (listener) => listener(packet, noop))
     return 1 + count * (1 + packet.payload.length / bytesPerDelivery)
@@ -59,10 +63,12 @@ export function createFanoutEmitter(options: FanoutOptions = {}): FanoutEmitter 
     adopt(anyClient) {
       const client = anyClient as AedesClient
       const reader = { client, outbox: new Outbox(client, policy, gatherer) }
+      outboxes.set(client, reader.outbox)
       owners.adopt(reader)
       takeSingleMessages(reader, createMessageDelivery)
       client.once('connected', () => reader.outbox.start())
     },
+    expects: (client, packet) => outboxes.get(client)?.expects(packet) ?? true,
     on(filter, listener, done) {
       subscribers.add(filter, owners.find(listener) ?? listener)
       done?.()

@@ -1,7 +1,6 @@
 import type { AedesPublishPacket } from 'aedes'
-import { generate, type IPublishPacket } from 'mqtt-packet'
-
-type Properties = NonNullable<IPublishPacket['properties']>
+import { encodeField, encodePublish } from './encode-publish.ts'
+import { encodeForwarded, encodeIdentifiers } from './forwarded-properties.ts'
 
 /** What may differ between two readers of one message. */
 export interface Variant {
@@ -24,20 +23,25 @@ export interface Message {
 /** Prepares a published packet for its readers; nothing is encoded before it is asked for. */
 export function createMessage(packet: AedesPublishPacket): Message {
   const shared: (Buffer | undefined)[] = []
-  let properties: Properties | undefined
+  let topic: Buffer | undefined
+  let payload: Buffer | undefined
+  let forwarded: Buffer | undefined
   let failure: Error | undefined
 
   function encode(
     { version5, retain, identifiers }: Variant,
-    numbering: Numbering,
+    qos: 0 | 1 | 2,
+    messageId: number,
+    dup: boolean,
   ): Buffer | undefined {
-    const { topic, payload } = packet
-    const common = { cmd: 'publish', topic, payload, retain, dup: false, ...numbering } as const
     try {
-      if (!version5) return generate(common, { protocolVersion: 4 })
-      properties ??= forwardedProperties(packet)
-      const own = identifiers.length > 0 ? { subscriptionIdentifier: [...identifiers] } : {}
-      return generate({ ...common, properties: { ...properties, ...own } }, { protocolVersion: 5 })
+      topic ??= encodeField('a topic', packet.topic)
+      payload ??= asBuffer(packet.payload)
+      const common = { retain, qos, dup, messageId, topic, payload }
+      if (!version5) return encodePublish({ ...common, properties: undefined })
+      forwarded ??= encodeForwarded(packet)
+      const own = identifiers.length > 0 ? [encodeIdentifiers(identifiers)] : []
+      return encodePublish({ ...common, properties: [forwarded, ...own] })
     } catch (error) {
       failure = error as Error
       return undefined
@@ -46,41 +50,17 @@ export function createMessage(packet: AedesPublishPacket): Message {
 
   return {
     plain(variant) {
-      if (variant.version5 && variant.identifiers.length > 0) return encode(variant, { qos: 0 })
+      if (variant.version5 && variant.identifiers.length > 0) return encode(variant, 0, 0, false)
       const slot = (variant.version5 ? 2 : 0) + (variant.retain ? 1 : 0)
-      return (shared[slot] ??= encode(variant, { qos: 0 }))
+      return (shared[slot] ??= encode(variant, 0, 0, false))
     },
-    numbered: (variant, qos, messageId, dup = false) => encode(variant, { qos, messageId, dup }),
+    numbered: (variant, qos, messageId, dup = false) => encode(variant, qos, messageId, dup),
     get failure() {
       return failure
     },
   }
 }
 
-type Numbering =
-  | { readonly qos: 0 }
-  | { readonly qos: 1 | 2; readonly messageId: number; readonly dup: boolean }
-
-/**
- * What a server forwards unaltered [MQTT-3.3.2-4 to -20]. Named one by one because others must not pass: a
- * topic alias belongs to a connection, a will's delay to its CONNECT, a subscription identifier to the
- * reader.
- */
-const FORWARDED = [
-  'payloadFormatIndicator',
-  'messageExpiryInterval',
-  'contentType',
-  'responseTopic',
-  'correlationData',
-  'userProperties',
-] as const satisfies readonly (keyof Properties)[]
-
-function forwardedProperties({ properties, messageExpiry }: AedesPublishPacket): Properties {
-  const given = FORWARDED.map((name) => [name, properties?.[name]] as const)
-  const forwarded: Properties = Object.fromEntries(given.filter(([, value]) => value !== undefined))
-  // What is left of it [MQTT-3.3.2-6].
-  if (messageExpiry !== undefined) {
-    forwarded.messageExpiryInterval = Math.max(1, Math.ceil((messageExpiry - Date.now()) / 1000))
-  }
-  return forwarded
+function asBuffer(payload: string | Buffer): Buffer {
+  return typeof payload === 'string' ? Buffer.from(payload) : payload
 }

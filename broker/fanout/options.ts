@@ -23,6 +23,11 @@ export interface FanoutOptions {
   /** The queue of a session that outlives its connection. @default there are no such sessions */
   readonly queueOf?: (clientId: string) => OutgoingQueue | undefined
   /**
+   * Keeps a message above QoS 0 for shared subscriptions of which nobody was there; the names of those with
+   * somebody are given. @default such a message goes to nobody
+   */
+  readonly keepForAbsent?: (packet: EmittedPacket, served: ReadonlySet<string>) => void
+  /**
    * How many messages above QoS 0 may wait for the acknowledgements of a client in a clean session, of which
    * the oldest goes first. @default 1000
    */
@@ -44,6 +49,7 @@ export const FANOUT_DEFAULTS: Required<FanoutOptions> = {
   onSlowReader: (client, queuedBytes) => cutSlowReader(client as AedesClient, queuedBytes),
   deliveriesPerTurn: 4096,
   queueOf: () => undefined,
+  keepForAbsent: () => {},
   maxQueued: 1000,
   onDropped: () => {},
 }

@@ -5,6 +5,7 @@ import {
   watchPackets,
   type AedesClient,
   type EmittedPacket,
+  type SeenPacket,
 } from '../aedes-internals.ts'
 import { OutgoingQueue, type QueuedMessage } from '../persistence/outgoing-queue.ts'
 import { canReceive } from './can-receive.ts'
@@ -12,6 +13,9 @@ import type { Grant } from './grant.ts'
 import { createMessage, type Message, type Variant } from './message.ts'
 import type { OutboxPolicy } from './options.ts'
 import type { WriteGatherer } from './write-gatherer.ts'
+
+/** What a client has to answer next. */
+type Owed = 'puback' | 'pubrec' | 'pubcomp'
 
 /** Version 5: from here on a reason code is one of failure. */
 const FAILURE = 0x80
@@ -27,8 +31,8 @@ export class Outbox {
   readonly #client: AedesClient
   readonly #policy: OutboxPolicy
   readonly #gatherer: WriteGatherer
-  /** The ids that the client has not acknowledged. */
-  readonly #inFlight = new Set<number>()
+  /** The ids that the client has not acknowledged, with what it owes for them. */
+  readonly #inFlight = new Map<number, Owed>()
   /** A session's messages; in a clean one only what waits, and only when something does. */
   #queue: OutgoingQueue | undefined
   #isOfSession = false
@@ -42,10 +46,25 @@ export class Outbox {
     this.#policy = policy
     this.#gatherer = gatherer
     watchPackets(client, ({ cmd, messageId, reasonCode }) => {
-      const isOver =
-        cmd === 'puback' || cmd === 'pubcomp' || (cmd === 'pubrec' && (reasonCode ?? 0) >= FAILURE)
-      if (isOver && messageId !== undefined && this.#inFlight.delete(messageId)) this.#pump()
+      if (messageId === undefined || !this.#inFlight.has(messageId)) return
+      if (cmd === 'pubrec' && (reasonCode ?? 0) < FAILURE) {
+        this.#inFlight.set(messageId, 'pubcomp')
+      } else if (cmd === 'puback' || cmd === 'pubrec' || cmd === 'pubcomp') {
+        this.#inFlight.delete(messageId)
+        this.#pump()
+      }
     })
+  }
+
+  /**
+   * Whether a packet may come now: an acknowledgement of another kind than the message's QoS and turn demand
+   * is an error (4.3.2, 4.3.3). One of an id that is not in use comes from a client that has missed something.
+   */
+  expects({ cmd, messageId = 0 }: SeenPacket): boolean {
+    if (cmd !== 'puback' && cmd !== 'pubrec' && cmd !== 'pubcomp') return true
+    const owed = this.#inFlight.get(messageId)
+    // PUBREC again, from who has not heard of its PUBREL.
+    return owed === undefined || owed === cmd || (owed === 'pubcomp' && cmd === 'pubrec')
   }
 
   /** Whether a message given now leaves now. */
@@ -141,13 +160,13 @@ export class Outbox {
     const client = this.#client
     const bytes = message.numbered(variant, qos, messageId, dup)
     if (!bytes || bytes.length > (client.maximumPacketSize ?? Infinity)) return false
-    this.#inFlight.add(messageId)
+    this.#inFlight.set(messageId, qos === 1 ? 'puback' : 'pubrec')
     this.#gatherer.write(client.conn, bytes)
     return true
   }
 
   #repeatPubrel(messageId: number): void {
-    this.#inFlight.add(messageId)
+    this.#inFlight.set(messageId, 'pubcomp')
     const protocolVersion = this.#client.version === 5 ? 5 : 4
     this.#gatherer.write(
       this.#client.conn,

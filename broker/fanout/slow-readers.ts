@@ -23,8 +23,8 @@ export function cutSlowReader(client: AedesClient, queuedBytes: number): void {
   client.conn.destroy(new SlowReaderError(queuedBytes))
 }
 
-/** Calls a publisher back: at once, or a little later when readers are behind. */
-export type Brake = (isBehind: boolean, done: () => void) => void
+/** Calls a publisher back: at once, or a little later when readers are behind; in the order of each lane. */
+export type Brake = (lane: string, isBehind: boolean, done: () => void) => void
 
 /**
  * Creates a brake. A publisher is read again when its last chunk was called back, so a delay here leaves
@@ -32,21 +32,25 @@ export type Brake = (isBehind: boolean, done: () => void) => void
  * for everybody who waits, and nobody waits for a reader.
  */
 export function createBrake(delayMs: number): Brake {
-  let waiting: (() => void)[] = []
+  const waiting = new Map<string, (() => void)[]>()
 
   function release(): void {
-    const released = waiting
-    waiting = []
-    for (const done of released) process.nextTick(done)
+    const released = [...waiting.values()]
+    waiting.clear()
+    for (const done of released.flat()) process.nextTick(done)
   }
 
-  return (isBehind, done) => {
-    if (!isBehind) {
+  return (lane, isBehind, done) => {
+    const before = waiting.get(lane)
+    if (before) {
+      // Its publisher hears of messages in their order [MQTT-4.6.0-2].
+      before.push(done)
+    } else if (isBehind) {
+      if (waiting.size === 0) setTimeout(release, delayMs)
+      waiting.set(lane, [done])
+    } else {
       // Never in the same turn: Aedes would read and parse within the parsing of the packet before.
       process.nextTick(done)
-      return
     }
-    if (waiting.length === 0) setTimeout(release, delayMs)
-    waiting.push(done)
   }
 }

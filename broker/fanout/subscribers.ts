@@ -37,13 +37,20 @@ export function createSubscribers(): Subscribers {
 
   return {
     add(name, subscriber) {
-      if (typeof subscriber === 'function' || !isSharedName(name)) index.add(name, subscriber)
-      else join(name, subscriber)
+      if (isMember(name, subscriber)) join(name, subscriber)
+      else index.add(filterOf(name), subscriber)
     },
     remove(name, subscriber) {
-      if (typeof subscriber === 'function' || !isSharedName(name)) index.remove(name, subscriber)
-      else leave(name, subscriber)
+      if (isMember(name, subscriber)) leave(name, subscriber)
+      else index.remove(filterOf(name), subscriber)
     },
     match: (topic) => index.match(topic),
   }
+}
+
+function isMember(
+  name: string,
+  subscriber: Exclude<Subscriber, SharedGroup>,
+): subscriber is ReaderSubscription {
+  return typeof subscriber !== 'function' && isSharedName(name)
 }

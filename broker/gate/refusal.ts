@@ -29,6 +29,12 @@ export const REFUSAL_KINDS = [
   'property',
   'reason_code',
   'session_expiry',
+  /** An acknowledgement that does not fit what the client was sent. */
+  'acknowledgement',
+  /** So many filters that the answer would be above the client's maximum packet size. */
+  'answer_too_large',
+  /** A payload or will that says it is UTF-8, and is not. */
+  'payload_format',
   /** No CONNECT in time. */
   'connect_timeout',
   /** A packet that was begun is not completed in time. */
@@ -48,6 +54,7 @@ export const TOPIC_NAME_INVALID = 0x90
 export const TOPIC_ALIAS_INVALID = 0x94
 export const PACKET_TOO_LARGE = 0x95
 export const QUOTA_EXCEEDED = 0x97
+export const PAYLOAD_FORMAT_INVALID = 0x99
 
 /** CONNACK return codes of 3.1 and 3.1.1. */
 export const UNACCEPTABLE_LEVEL = 1

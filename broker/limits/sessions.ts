@@ -24,6 +24,10 @@ export interface Sessions {
   isLive(clientId: string): boolean
   /** A connection that had claimed its client id is over. */
   release(clientId: string, user: string, isKept: boolean, expiresInMs: number): void
+  /** Keeps the session of an absent client that another broker had. */
+  adopt(clientId: string, owner: string | undefined, user: string, keptMs: number): void
+  /** Another broker has the session of a client id now. */
+  drop(clientId: string): void
   /** Ends sessions that have been kept for long enough. */
   sweep(): void
   /** Sessions of absent clients. */
@@ -35,6 +39,8 @@ export interface Sessions {
 interface Entry {
   readonly owner: string | undefined
   connections: number
+  /** Another broker has the session. */
+  isMoved?: boolean
   /** Of an absent client. */
   kept: { readonly user: string; readonly until: number } | undefined
 }
@@ -93,6 +99,7 @@ export function createSessions(options: SessionsOptions): Sessions {
       }
       if (entry.owner !== owner) return false
       unkeep(clientId, entry)
+      entry.isMoved = false
       entry.connections++
       return true
     },
@@ -100,8 +107,22 @@ export function createSessions(options: SessionsOptions): Sessions {
     release(clientId, user, isKept, expiresInMs) {
       const entry = entries.get(clientId)
       if (!entry || --entry.connections > 0) return
+      if (entry.isMoved === true) return void entries.delete(clientId)
       if (!isKept) return forget(clientId, entry)
       keep(clientId, entry, user, clock.now() + Math.min(expiresInMs, sessionExpiryMs))
+    },
+    adopt(clientId, owner, user, keptMs) {
+      if (entries.has(clientId)) return
+      const entry: Entry = { owner, connections: 0, kept: undefined }
+      entries.set(clientId, entry)
+      keep(clientId, entry, user, clock.now() + Math.min(keptMs, sessionExpiryMs))
+    },
+    drop(clientId) {
+      const entry = entries.get(clientId)
+      if (!entry) return
+      unkeep(clientId, entry)
+      entry.isMoved = true
+      if (entry.connections === 0) entries.delete(clientId)
     },
     sweep() {
       const now = clock.now()

@@ -19,6 +19,11 @@ export class IncomingIds {
     return this.#idsOf(client)?.size ?? 0
   }
 
+  /** The open ids of a session. */
+  ofSession(clientId: string): Iterable<number> {
+    return this.#bySession.get(clientId) ?? []
+  }
+
   /** Opens an id. */
   add(client: SessionClient, messageId: number): void {
     const ids = this.#idsOf(client)

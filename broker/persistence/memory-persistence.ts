@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 
 import type { AedesPublishPacket, Subscription } from 'aedes'
 
+import { filterOf, isSharedName } from '../fanout/shared-name.ts'
 import { RetainedIndex } from '../retained/retained-index.ts'
 import { ownPayload } from './own-payload.ts'
 import { RetainedStream } from './retained-stream.ts'
@@ -51,6 +52,16 @@ export class MemoryPersistence extends SessionPersistence {
   /** What is retained on a topic. */
   retainedPayload(topic: string): string | Buffer | undefined {
     return this.#retained.get(topic)?.payload
+  }
+
+  /** What is retained on a topic, with all that belongs to it. */
+  retainedOn(topic: string): RetainedMessage | undefined {
+    return this.#retained.get(topic)
+  }
+
+  /** Everything that is retained, but for topics that begin with `$`. */
+  allRetained(): Iterable<RetainedMessage> {
+    return this.#retained.match('#')
   }
 
   /** How many topics have a retained message. */
@@ -150,11 +161,16 @@ function retainedCopy(packet: AedesPublishPacket, order: number): RetainedMessag
   return message
 }
 
+/** What of a name finds retained messages: a shared one finds none (4.8.2). */
+function retainedBy(name: string): string {
+  return isSharedName(name) ? name : filterOf(name)
+}
+
 function* matchEach(
   retained: RetainedIndex<RetainedMessage>,
   filters: readonly string[],
 ): Generator<RetainedMessage> {
-  for (const filter of filters) yield* retained.match(filter)
+  for (const filter of filters) yield* retained.match(retainedBy(filter))
 }
 
 /**
@@ -169,7 +185,7 @@ function* matchGranted(
 ): Generator<RetainedMessage> {
   for (const filter of filters) {
     const granted = grants.get(filter) ?? 2
-    for (const message of retained.match(filter)) {
+    for (const message of retained.match(retainedBy(filter))) {
       if (message.order > newest) continue
       yield message.qos > granted ? { ...message, qos: granted } : message
     }

@@ -38,7 +38,9 @@ export interface PacketReference {
 }
 
 /** What of a subscription decides how a message is delivered to it. */
-export type QueueingSubscription = Partial<Pick<Subscription, 'qos' | 'rap'>> & {
+export interface QueueingSubscription {
+  readonly qos?: Subscription['qos'] | undefined
+  readonly rap?: boolean | undefined
   readonly subscriptionIdentifier?: number
 }
 
@@ -65,12 +67,40 @@ export class OutgoingQueue {
   readonly #held = new Set<string>()
   readonly #maxQueued: number
   readonly #onDropped: () => void
+  readonly #onChanged: (key: string) => void
   #owner: object | undefined
 
-  /** @param maxQueued how many messages may wait; the oldest goes first, and `onDropped` is called */
-  constructor(maxQueued: number = Infinity, onDropped: () => void = () => {}) {
+  /**
+   * @param maxQueued how many messages may wait; the oldest goes first, and `onDropped` is called
+   * @param onChanged called with the key of what came, went, or was sent
+   */
+  constructor(
+    maxQueued: number = Infinity,
+    onDropped: () => void = () => {},
+    onChanged: (key: string) => void = () => {},
+  ) {
     this.#maxQueued = maxQueued
     this.#onDropped = onDropped
+    this.#onChanged = onChanged
+  }
+
+  /** What waits under a key. */
+  get(key: string): OutgoingPacket | undefined {
+    return this.#packets.get(key)
+  }
+
+  /** The keys of what waits, in order. */
+  keys(): Iterable<string> {
+    return this.#packets.keys()
+  }
+
+  /** Puts back what waited elsewhere, behind what is there; nothing when it is there already. */
+  restore(key: string, packet: OutgoingPacket): void {
+    if (this.#packets.has(key)) return
+    this.#packets.set(key, packet)
+    if (packet.messageId !== undefined) this.#keys.set(packet.messageId, key)
+    this.#onChanged(key)
+    this.#trim()
   }
 
   /** How many packets wait. */
@@ -129,6 +159,7 @@ export class OutgoingQueue {
       present.retain ||= copy.retain
       present.identifiers = [...present.identifiers, ...copy.identifiers]
     }
+    this.#onChanged(key)
     this.#trim()
   }
 
@@ -165,7 +196,9 @@ export class OutgoingQueue {
     if (packet.cmd === 'pubrel') {
       // By id alone: a PUBREL carries nothing else.
       const key = this.#keys.get(messageId)
-      if (key !== undefined) this.#packets.set(key, { cmd: 'pubrel', messageId })
+      if (key === undefined) return
+      this.#packets.set(key, { cmd: 'pubrel', messageId })
+      this.#onChanged(key)
       return
     }
     const key = keyOf(packet)
@@ -173,6 +206,7 @@ export class OutgoingQueue {
     if (present?.cmd !== 'publish') return
     present.messageId = messageId
     this.#keys.set(messageId, key)
+    this.#onChanged(key)
   }
 
   /** Removes what was acknowledged, or what is not to be delivered after all; returns it. */
@@ -220,10 +254,12 @@ export class OutgoingQueue {
     this.#ready.delete(key)
     this.#held.delete(key)
     if (packet?.messageId !== undefined) this.#keys.delete(packet.messageId)
+    this.#onChanged(key)
   }
 }
 
-function keyOf({ brokerId, brokerCounter }: PacketReference): string {
+/** The name of a message among all brokers. */
+export function keyOf({ brokerId, brokerCounter }: PacketReference): string {
   return `${brokerId}:${brokerCounter}`
 }
 

@@ -2,8 +2,8 @@ import { Readable } from 'node:stream'
 
 import type { AedesPublishPacket, Subscription } from 'aedes'
 
-import { createFilterIndex } from '../fanout/filter-index.ts'
-import { isSharedName } from '../fanout/shared-name.ts'
+import { createFilterIndex, type FilterIndex } from '../fanout/filter-index.ts'
+import { filterOf, isSharedName } from '../fanout/shared-name.ts'
 import { IncomingIds } from './incoming-ids.ts'
 import {
   OutgoingQueue,
@@ -27,6 +27,27 @@ export interface SessionSubscription {
   readonly subscriptionIdentifier?: number
 }
 
+/**
+ * What has changed in a session that outlives its connection: `k` the session itself, `s:` with a filter,
+ * `q:` with the key of a message, `i:` with the id of a QoS 2 message that came.
+ */
+export type SessionField = 'k' | `s:${string}` | `q:${string}` | `i:${number}`
+
+/** Is told what changes in the sessions that outlive their connection. */
+export interface SessionWatcher {
+  changed(clientId: string, field: SessionField): void
+  /** The session has ended. */
+  wiped(clientId: string): void
+}
+
+/** A session, as it moves from one broker to another. */
+export interface SessionContent {
+  readonly subscriptions: readonly SessionSubscription[]
+  /** By key, in order. */
+  readonly queue: readonly (readonly [string, OutgoingPacket])[]
+  readonly incoming: readonly number[]
+}
+
 /** Options of {@link SessionPersistence}. */
 export interface SessionPersistenceOptions {
   /** How many messages may wait for one session, of which the oldest goes first. @default any number */
@@ -39,6 +60,8 @@ export interface SessionPersistenceOptions {
 export class SessionPersistence {
   readonly #subscriptions = new Map<string, Map<string, SessionSubscription>>()
   readonly #index = createFilterIndex<SessionSubscription>()
+  /** Those that are shared, by what they match. */
+  readonly #shared = createFilterIndex<SessionSubscription>()
   readonly #outgoing = new Map<string, OutgoingQueue>()
   readonly #incoming = new IncomingIds()
   /** The sessions that outlive their connection, with or without subscriptions. */
@@ -46,15 +69,64 @@ export class SessionPersistence {
   readonly #maxQueued: number
   readonly #isSentByFanout: boolean
   #overflowed = 0
+  #watcher: SessionWatcher | undefined
 
   constructor({ maxQueued = Infinity, isSentByFanout = false }: SessionPersistenceOptions = {}) {
     this.#maxQueued = maxQueued
     this.#isSentByFanout = isSentByFanout
   }
 
+  /** Tells from now on what changes. */
+  watch(watcher: SessionWatcher): void {
+    this.#watcher = watcher
+  }
+
+  #changed(clientId: string, field: SessionField): void {
+    if (this.#watcher && this.#kept.has(clientId)) this.#watcher.changed(clientId, field)
+  }
+
   /** Notes that there is a session, which will outlive its connection. */
   keepSession(clientId: string): void {
+    if (this.#kept.has(clientId)) return
     this.#kept.add(clientId)
+    this.#changed(clientId, 'k')
+  }
+
+  /** The sessions that outlive their connection. */
+  sessions(): Iterable<string> {
+    return this.#kept
+  }
+
+  /** Everything there is of a session. */
+  *fieldsOf(clientId: string): Generator<SessionField> {
+    yield 'k'
+    for (const filter of this.#subscriptions.get(clientId)?.keys() ?? []) yield `s:${filter}`
+    for (const key of this.#outgoing.get(clientId)?.keys() ?? []) yield `q:${key}`
+    for (const messageId of this.#incoming.ofSession(clientId)) yield `i:${messageId}`
+  }
+
+  /** One subscription of a session. */
+  subscriptionOf(clientId: string, filter: string): SessionSubscription | undefined {
+    return this.#subscriptions.get(clientId)?.get(filter)
+  }
+
+  /** Whether a session has a QoS 2 message open. */
+  hasIncoming(clientId: string, messageId: number): boolean {
+    return this.#incoming.has({ id: clientId }, messageId)
+  }
+
+  /** Takes over a session from another broker. */
+  restoreSession(clientId: string, { subscriptions, queue, incoming }: SessionContent): void {
+    this.keepSession(clientId)
+    void this.addSubscriptions({ id: clientId }, subscriptions as readonly Subscription[])
+    for (const [key, packet] of queue) this.#queue(clientId).restore(key, packet)
+    for (const messageId of incoming) this.#incoming.add({ id: clientId }, messageId)
+  }
+
+  /** Forgets a session that another broker has taken over. */
+  dropSession(clientId: string): void {
+    this.#kept.delete(clientId)
+    void this.cleanSubscriptions({ id: clientId })
   }
 
   /** Whether there is a session to be resumed. */
@@ -71,7 +143,12 @@ export class SessionPersistence {
     return getOrCreate(
       this.#outgoing,
       clientId,
-      () => new OutgoingQueue(this.#maxQueued, () => this.#overflowed++),
+      () =>
+        new OutgoingQueue(
+          this.#maxQueued,
+          () => this.#overflowed++,
+          (key) => this.#changed(clientId, `q:${key}`),
+        ),
     )
   }
 
@@ -101,7 +178,8 @@ export class SessionPersistence {
         this.#unindex(before)
         stored.set(own.topic, own)
         // Messages are stored for who asked for them above QoS 0.
-        if (own.qos > 0 && !isSharedName(own.topic)) this.#index.add(own.topic, own)
+        if (own.qos > 0) this.#indexOf(own).add(filterOf(own.topic), own)
+        this.#changed(client.id, `s:${own.topic}`)
       }
     })
   }
@@ -112,7 +190,7 @@ export class SessionPersistence {
       const stored = this.#subscriptions.get(client.id)
       for (const filter of filters) {
         this.#unindex(stored?.get(filter))
-        stored?.delete(filter)
+        if (stored?.delete(filter)) this.#changed(client.id, `s:${filter}`)
       }
       if (stored?.size === 0) this.#subscriptions.delete(client.id)
     })
@@ -126,9 +204,14 @@ export class SessionPersistence {
     })
   }
 
-  /** The subscriptions above QoS 0 to which a topic's messages belong. */
+  /** The subscriptions above QoS 0 to which a topic's messages belong, at once. */
+  subscribedTo(topic: string): SessionSubscription[] {
+    return this.#index.match(topic).flatMap((matching) => [...matching])
+  }
+
+  /** The same, for Aedes. */
   subscriptionsByTopic(topic: string): Promise<SessionSubscription[]> {
-    return settle(() => this.#index.match(topic).flatMap((matching) => [...matching]))
+    return settle(() => this.subscribedTo(topic))
   }
 
   /**
@@ -142,7 +225,7 @@ export class SessionPersistence {
       }
       this.#subscriptions.delete(client.id)
       this.#outgoing.delete(client.id)
-      this.#kept.delete(client.id)
+      if (this.#kept.delete(client.id)) this.#watcher?.wiped(client.id)
       this.#incoming.deleteAll(client)
     })
   }
@@ -180,13 +263,42 @@ export class SessionPersistence {
     subscriptions: readonly (QueueingSubscription & { readonly clientId: string })[],
     packet: AedesPublishPacket,
   ): Promise<void> {
-    return settle(() => {
-      if (subscriptions.length === 0) return
-      const shared = { ...packet, payload: ownPayload(packet.payload) }
-      for (const subscription of subscriptions) {
-        this.#queue(subscription.clientId).add(shared, subscription)
+    return settle(() => this.enqueue(subscriptions, packet))
+  }
+
+  /** Queues a message for several sessions, at once. */
+  enqueue(
+    subscriptions: readonly (QueueingSubscription & { readonly clientId: string })[],
+    packet: AedesPublishPacket,
+  ): void {
+    if (subscriptions.length === 0) return
+    const shared = { ...packet, payload: ownPayload(packet.payload) }
+    for (const subscription of subscriptions) {
+      this.#queue(subscription.clientId).add(shared, subscription)
+    }
+  }
+
+  /**
+   * Queues a message for one session of each shared subscription that it matches and of which no member was
+   * there (4.8.2): for the one that has least to do when it is back.
+   */
+  keepForAbsent(packet: AedesPublishPacket, served: ReadonlySet<string>): void {
+    const chosen = new Map<string, SessionSubscription>()
+    for (const matching of this.#shared.match(packet.topic)) {
+      for (const member of matching) {
+        const other = chosen.get(member.topic)
+        const isBetter = !other || this.#waiting(member) < this.#waiting(other)
+        if (isBetter && !served.has(member.topic)) chosen.set(member.topic, member)
       }
-    })
+    }
+    for (const [group, member] of chosen) {
+      // Beside a copy that its other subscriptions may have for it.
+      void this.outgoingEnqueue(member, { ...packet, brokerId: `${packet.brokerId}${group}` })
+    }
+  }
+
+  #waiting({ clientId }: SessionSubscription): number {
+    return this.#outgoing.get(clientId)?.size ?? 0
   }
 
   /** Notes the id under which a message is sent, or the PUBREL that follows it. */
@@ -219,7 +331,10 @@ export class SessionPersistence {
 
   /** Notes that a QoS 2 message has arrived. */
   incomingStorePacket(client: SessionClient, packet: { messageId: number }): Promise<void> {
-    return settle(() => this.#incoming.add(client, packet.messageId))
+    return settle(() => {
+      this.#incoming.add(client, packet.messageId)
+      this.#changed(client.id, `i:${packet.messageId}`)
+    })
   }
 
   /** Resolves when a QoS 2 message has arrived before; rejects when it is new. */
@@ -235,11 +350,19 @@ export class SessionPersistence {
 
   /** Notes that a QoS 2 message was released: the next one with its id is new. */
   incomingDelPacket(client: SessionClient, packet: { messageId: number }): Promise<void> {
-    return settle(() => this.#incoming.delete(client, packet.messageId))
+    return settle(() => {
+      this.#incoming.delete(client, packet.messageId)
+      this.#changed(client.id, `i:${packet.messageId}`)
+    })
   }
 
   #unindex(subscription: SessionSubscription | undefined): void {
-    if (subscription !== undefined) this.#index.remove(subscription.topic, subscription)
+    if (subscription === undefined) return
+    this.#indexOf(subscription).remove(filterOf(subscription.topic), subscription)
+  }
+
+  #indexOf({ topic }: SessionSubscription): FilterIndex<SessionSubscription> {
+    return isSharedName(topic) ? this.#shared : this.#index
   }
 }
 

@@ -6,6 +6,7 @@ import {
   type Topics,
 } from '../../protocol/index.ts'
 import type { Connection, Identity } from '../connection.ts'
+import { nextStamp } from './next-stamp.ts'
 
 /** Says on the input plane what the broker knows of its connections. */
 export interface Announcer {
@@ -13,7 +14,7 @@ export interface Announcer {
   announce(connection: Connection): void
   /** Says again what its documents come to. */
   repeat(connection: Connection): void
-  /** The payload that says that the connection is over. */
+  /** The payload that says that the connection is over; to be published at once, since it is stamped. */
   formatEnd(connection: Connection, cause: Cause): string
   /** Publishes that the connection is over; once. */
   end(connection: Connection, cause: Cause): void
@@ -42,7 +43,8 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
   let status: 'up' | 'closing' = 'up'
 
   function say({ user, client }: Identity, document: ConnectionDocument): void {
-    publish(topics.connection(user, client), formatConnectionDocument(document))
+    const stamped = { ...document, broker, stamp: nextStamp() }
+    publish(topics.connection(user, client), formatConnectionDocument(stamped))
   }
 
   function beat(rollcall?: string): void {
@@ -61,11 +63,14 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
       broker,
       ended: true,
       lastSeen: heardAt,
+      stamp: nextStamp(),
     })
   }
 
-  function repeat({ identity, state, id, document }: Connection): void {
-    if (state === 'announced' && identity) say(identity, { ...document, connection: id, broker })
+  function repeat({ identity, state, id, document, heardAt }: Connection): void {
+    if (state !== 'announced' || !identity) return
+    // The time says that it is a repetition, and of whom: it must not count as the client's newest.
+    say(identity, { ...document, connection: id, lastSeen: heardAt })
   }
 
   return {
@@ -75,7 +80,7 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
       const { identity, state, id } = connection
       if (state !== 'connecting' || !identity?.present) return
       connection.state = 'announced'
-      say(identity, { status: 'online', connection: id, broker })
+      say(identity, { status: 'online', connection: id })
     },
     end(connection, cause) {
       const { identity, state } = connection

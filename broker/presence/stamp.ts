@@ -8,12 +8,13 @@ import {
   type Result,
 } from '../../protocol/index.ts'
 import type { Connection } from '../connection.ts'
+import { nextStamp } from './next-stamp.ts'
 
 const decoder = new TextDecoder('utf-8', { fatal: true })
 
 /**
  * Checks what a client says of its own connection, notes it, and stamps it: with the connection's
- * and the broker's id, and without what only a broker may say or hear.
+ * and the broker's id and a number, and without what only a broker may say or hear.
  *
  * @param refuse says why the client may not say so; then nothing is noted of it
  * @returns the payload to publish, or one sentence about what is wrong
@@ -29,7 +30,7 @@ export function stampDocument(
   if (!parsed.ok) return parsed
   const refusal = refuse(parsed.value)
   if (refusal !== undefined) return failure(refusal)
-  const { ended: _, lastSeen: __, reason, unloadKey, ...said } = parsed.value
+  const { ended: _, lastSeen: __, stamp: ___, reason, unloadKey, ...said } = parsed.value
   if (unloadKey !== undefined) connection.unloadKey = unloadKey
   // From a client only `left` and `unload` count; how else it ended others find out.
   const isOffline = said.status === 'offline'
@@ -41,7 +42,7 @@ export function stampDocument(
     broker,
   }
   connection.document = merge(connection.document, document)
-  return success(formatConnectionDocument(document))
+  return success(formatConnectionDocument({ ...document, stamp: nextStamp() }))
 }
 
 function parse(payload: string | Buffer, limits: DocumentLimits): Result<ConnectionDocument> {

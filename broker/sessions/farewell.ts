@@ -1,5 +1,6 @@
 import type { Client } from 'aedes'
 import { generate } from 'mqtt-packet'
+import type { AedesClient } from '../aedes-internals.ts'
 
 /**
  * Ends a connection; a version 5 client is told why if the word can still get through. It is not waited
@@ -17,8 +18,20 @@ export function dismiss(
     return
   }
   client.disconnectReasonCode = reasonCode
-  const properties = reason === undefined ? {} : { properties: { reasonString: reason } }
-  conn.write(generate({ cmd: 'disconnect', reasonCode, ...properties }, { protocolVersion: 5 }))
+  conn.write(encodeDisconnect(reasonCode, reason, client as AedesClient))
   // What is gathered in this turn is flushed in its check phase, with this at its end.
   setImmediate(() => client.close(done))
+}
+
+/** Without a reason when the client does not take packets of this size [MQTT-3.14.2-3]. */
+function encodeDisconnect(
+  reasonCode: number,
+  reason: string | undefined,
+  { maximumPacketSize = Infinity }: AedesClient,
+): Buffer {
+  const packet = { cmd: 'disconnect', reasonCode } as const
+  const short = generate(packet, { protocolVersion: 5 })
+  if (reason === undefined) return short
+  const long = generate({ ...packet, properties: { reasonString: reason } }, { protocolVersion: 5 })
+  return long.length > maximumPacketSize ? short : long
 }

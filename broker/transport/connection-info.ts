@@ -10,6 +10,8 @@ export interface ConnectionInfo {
   readonly certificate?: string
   /** The upgrade request of a WebSocket. */
   readonly request?: IncomingMessage
+  /** To be called when the peer's CONNECT is accepted, before it is told. */
+  readonly welcome?: () => void
 }
 
 /** Takes over a new connection. */

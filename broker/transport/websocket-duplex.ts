@@ -20,6 +20,11 @@ export interface WebSocketDuplexOptions {
   readonly frameBytes?: number
 }
 
+/** Where ws has its bound (lib/receiver.js): it looks at it for each frame, and offers no other way to change it. */
+interface Receiving {
+  readonly _receiver: { _maxPayload: number } | null
+}
+
 const DEFAULTS = {
   writableHighWaterMark: 16 * 1024 * 1024,
   frameBytes: 64 * 1024,
@@ -67,6 +72,13 @@ export class WebSocketDuplex extends Duplex {
    */
   ping(): void {
     if (this.#socket.readyState === WebSocket.OPEN) this.#socket.ping()
+  }
+
+  /** From now on a frame may have so many bytes; a larger one closes the connection with 1009. */
+  limitFrames(bytes: number): void {
+    const { _receiver: receiver } = this.#socket as unknown as Receiving
+    // oxlint-disable-next-line no-underscore-dangle -- ws's own
+    if (receiver) receiver._maxPayload = bytes
   }
 
   #receive(data: Buffer, isBinary: boolean): void {

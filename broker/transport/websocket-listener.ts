@@ -20,6 +20,11 @@ export interface WebSocketListenerOptions {
    * @default 1 MiB + 128 KiB
    */
   readonly maxFrameBytes?: number
+  /**
+   * The same for a peer that is not welcome yet: ws keeps a frame until it is whole, and it has no more to
+   * say than CONNECT. @default 64 KiB
+   */
+  readonly maxFirstFrameBytes?: number
   /** Whose pages may connect. @default everybody's */
   readonly mayOpen?: OriginRule
   /** @default everybody is let in */
@@ -48,6 +53,7 @@ export function attachWebSocketListener(
     onConnection,
     path = '/mqtt',
     maxFrameBytes = (1024 + 128) * 1024,
+    maxFirstFrameBytes = 64 * 1024,
     closeTimeoutMs = 2000,
   } = options
   const serverOptions: ServerOptions & { closeTimeout: number } = {
@@ -75,7 +81,9 @@ export function attachWebSocketListener(
     const named = certificate === undefined ? {} : { certificate }
     sockets.handleUpgrade(request, socket, head, (accepted) => {
       const duplex = createWebSocketDuplex(accepted, { remoteAddress })
-      onConnection(duplex, { transport: 'websocket', remoteAddress, request, ...named })
+      duplex.limitFrames(Math.min(maxFirstFrameBytes, maxFrameBytes))
+      const welcome = (): void => duplex.limitFrames(maxFrameBytes)
+      onConnection(duplex, { transport: 'websocket', remoteAddress, request, welcome, ...named })
     })
   }
 

@@ -1,5 +1,5 @@
 import { backoffDelay, type BackoffPolicy } from './backoff.ts'
-import { describeRefusal, isFinalRefusal } from './refusals.ts'
+import { describeRefusal, isAboutCredentials, isFinalRefusal } from './refusals.ts'
 import type { ConnectionState, Reason } from './messages.ts'
 
 /** What the machine has to know besides its state. */
@@ -49,8 +49,20 @@ export type MachineInput =
   | { readonly type: 'authorized'; readonly attempt: number }
   | { readonly type: 'unauthorized'; readonly attempt: number; readonly message: string }
   | { readonly type: 'opened'; readonly attempt: number }
-  | { readonly type: 'closed'; readonly attempt: number; readonly message: string }
-  | { readonly type: 'refused'; readonly attempt: number; readonly code: number }
+  | {
+      readonly type: 'closed'
+      readonly attempt: number
+      readonly message: string
+      /** The broker ended it because the token has expired. */
+      readonly tokenExpired?: boolean
+    }
+  | {
+      readonly type: 'refused'
+      readonly attempt: number
+      readonly code: number
+      /** The token that was refused says itself that it has expired. */
+      readonly tokenExpired?: boolean
+    }
   | { readonly type: 'timer' }
   /** A good moment to try: the page is seen again, the network or the computer is back. */
   | { readonly type: 'wake' }
@@ -119,10 +131,10 @@ export function stepConnection(
       return [{ ...machine, phase: { status: 'up', since: now }, wasUp: true, failure: null }, []]
     case 'closed':
       if (phase.status !== 'opening' && phase.status !== 'up') return [machine, []]
-      return fail(machine, { reason: 'network', message: input.message }, now, policy, random)
+      return fail(machine, endOf(input), now, policy, random)
     case 'refused':
       return phase.status === 'opening'
-        ? refuse(machine, input.code, now, policy, random)
+        ? refuse(machine, input, now, policy, random)
         : [machine, []]
     case 'timer':
       return checkTime(machine, now, policy, random)
@@ -181,13 +193,22 @@ function fail(
   return [{ ...machine, failed, failure, phase: { status: 'waiting', until } }, []]
 }
 
+function endOf({ message, tokenExpired }: Extract<MachineInput, { type: 'closed' }>): Failure {
+  return { reason: tokenExpired ? 'token' : 'network', message }
+}
+
 function refuse(
   machine: Machine,
-  code: number,
+  { code, tokenExpired }: Extract<MachineInput, { type: 'refused' }>,
   now: number,
   policy: ConnectionPolicy,
   random: number,
 ): Step {
+  // The next token may be a better one.
+  if (tokenExpired && isAboutCredentials(code)) {
+    const message = `getToken gave a token that has expired; ${describeRefusal(code)}`
+    return fail(machine, { reason: 'token', message }, now, policy, random)
+  }
   const failure: Failure = { reason: 'refused', message: describeRefusal(code) }
   if (!isFinalRefusal(code)) return fail(machine, failure, now, policy, random)
   return [{ ...machine, failure, phase: { status: 'stopped', failure } }, []]

@@ -21,6 +21,17 @@ export type {
   ToEngine,
   Wants,
 } from './messages.ts'
+export { describeDisconnect, isTokenExpiry } from './refusals.ts'
+export {
+  holdToken,
+  isTokenOver,
+  NO_RENEWAL,
+  renewalDeadline,
+  stepRenewal,
+  type Renewal,
+  type RenewalPolicy,
+  type TokenTimes,
+} from './renewal.ts'
 export {
   isCurrent,
   membersOf,

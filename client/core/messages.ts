@@ -11,7 +11,8 @@ export type ConnectionStatus = 'connecting' | 'online' | 'reconnecting' | 'offli
 /**
  * Why it is not online:
  * - `network`: the broker cannot be reached, or the connection broke;
- * - `token`: `getToken` failed, or took too long;
+ * - `token`: `getToken` failed, took too long, or gave a token that has expired. While it is online: the next
+ *   token is due and could not be had yet;
  * - `refused`: the broker refused the user name, the token or the client id;
  * - `tries`: too many attempts in a row have failed;
  * - `left`: this page said so with `leave()`;
@@ -47,7 +48,7 @@ export interface SessionOptions {
   readonly baseMs: number
   readonly capMs: number
   readonly maxTries: number
-  /** How long members that are missing after a reconnection are kept, in milliseconds. */
+  /** How long members are kept that a server which has started anew does not know, in milliseconds. */
   readonly settleMs: number
   /** How long a hidden page is not yet away, in milliseconds; null for ever. */
   readonly awayHiddenMs: number | null

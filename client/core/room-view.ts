@@ -14,7 +14,7 @@ export interface RoomView {
   readonly replica: RoomReplica | undefined
   /** Diffs that wait for the snapshot; null when there is nothing to wait for. */
   readonly held: readonly RoomDiff[] | null
-  /** Shown although the snapshot after a reconnection had them not: they may be on their way back. */
+  /** Shown although the snapshot of a server that started anew had them not: they may be on their way back. */
   readonly kept: ReadonlyMap<string, Member>
   readonly keptUntil: number
 }
@@ -111,14 +111,17 @@ function follow(view: RoomView, diff: RoomDiff): Step {
 
 function read(view: RoomView, replica: RoomReplica, now: number, settleMs: number): Step {
   const shown = membersOf(view)
-  const missing = [...shown].filter(([user]) => !replica.members.has(user))
+  const missing = replica.complete ? [...shown].filter(([user]) => !replica.members.has(user)) : []
+  const remembers = hasMemory(view, replica)
+  const kept = new Map(missing.filter(([user]) => !remembers || view.kept.has(user)))
   let next: RoomView = {
     replica,
     held: null,
-    kept: replica.complete ? new Map(missing) : new Map(),
+    kept,
     keptUntil: view.kept.size > 0 ? view.keptUntil : now + settleMs,
   }
-  const departures = new Map<string, Departure>()
+  const gone = missing.filter(([user]) => !kept.has(user))
+  const departures = new Map(gone.map(([user]): [string, Departure] => [user, { user }]))
   let gap = false
   for (const [i, diff] of (view.held ?? []).entries()) {
     const [followed, { left, gap: isGap }] = follow(next, diff)
@@ -142,6 +145,17 @@ function read(view: RoomView, replica: RoomReplica, now: number, settleMs: numbe
       gap,
     },
   ]
+}
+
+/**
+ * Whether the room is still what it was, so that who is missing has left. A server that has started anew and
+ * empty knows nobody's earlier time: there, who is missing may be on the way back.
+ */
+function hasMemory({ replica: before }: RoomView, after: RoomReplica): boolean {
+  if (!before) return false
+  return [...before.members.values()].some(
+    ({ user, since }) => after.members.get(user)?.since === since,
+  )
 }
 
 /** Gives up those that have not come back. */

@@ -7,10 +7,13 @@ import {
   type MachineEffect,
   type MachineInput,
   type SessionOptions,
+  type TokenTimes,
 } from '../core/index.ts'
 import { openMqtt, type MqttConnection } from './mqtt-connection.ts'
 import type { Surroundings } from './port.ts'
 import type { Speaker } from './speaker.ts'
+import { createTokenKeeper } from './token-keeper.ts'
+import { readTokenTimes } from './token-times.ts'
 
 /** The connection through all its ups and downs: runs the machine's effects. */
 export interface Link {
@@ -57,6 +60,14 @@ export function createLink(options: LinkOptions): Link {
   let machine = RESTING
   let connection: MqttConnection | null = null
   let isProbing = false
+  /** What the token of this attempt says of itself. */
+  let times: TokenTimes | null = null
+  const keeper = createTokenKeeper({
+    session,
+    world,
+    ask: (failed) => askForToken(machine.attempt, failed),
+    onChange,
+  })
 
   function drive(input: MachineInput): void {
     const [next, effects] = stepConnection(machine, input, world.now(), session, world.random())
@@ -90,11 +101,15 @@ export function createLink(options: LinkOptions): Link {
         {
           onOpened() {
             if (connection !== opened) return
+            keeper.hold(opened, times)
             drive({ type: 'opened', attempt })
             onUp(opened)
           },
-          onRefused: (code) => end({ type: 'refused', attempt, code }),
-          onClosed: (message) => end({ type: 'closed', attempt, message }),
+          onRefused(code) {
+            const tokenExpired = times !== null && times.expiresAt <= world.now()
+            end({ type: 'refused', attempt, code, tokenExpired })
+          },
+          onClosed: (message, isTold) => close(attempt, message, isTold),
           onMessage,
         },
       )
@@ -109,7 +124,15 @@ export function createLink(options: LinkOptions): Link {
     drive(input)
   }
 
+  /** Version 5 says why it ends; before, an end at the token's time has to speak for itself. */
+  function close(attempt: number, message: string, isTold: boolean): void {
+    const tokenExpired = isTold || (attempt === machine.attempt && keeper.isOver)
+    const why = tokenExpired && !isTold ? `${message}: the token has expired` : message
+    end({ type: 'closed', attempt, message: why, tokenExpired })
+  }
+
   function forget(): void {
+    keeper.forget()
     connection = null
     isProbing = false
     onDown()
@@ -146,10 +169,10 @@ export function createLink(options: LinkOptions): Link {
 
   return {
     get state() {
-      return publicState(machine)
+      return { ...publicState(machine), ...keeper.trouble }
     },
     get deadline() {
-      return deadlineOf(machine)
+      return keeper.deadline ?? deadlineOf(machine)
     },
     get connection() {
       return connection
@@ -159,20 +182,29 @@ export function createLink(options: LinkOptions): Link {
         machine = { ...RESTING, attempt: machine.attempt }
       drive({ type: 'start' })
     },
-    tick: () => drive({ type: 'timer' }),
+    tick() {
+      drive({ type: 'timer' })
+      keeper.tick()
+    },
     wake() {
       drive({ type: 'wake' })
       if (machine.phase.status === 'up' && connection) probe(connection)
     },
     setNetwork: (up) => drive({ type: 'network', up }),
     giveToken(attempt, token) {
-      if (attempt !== machine.attempt || machine.phase.status !== 'authorizing') return
+      if (attempt !== machine.attempt) return
+      if (machine.phase.status === 'up') return keeper.renew(token)
+      if (machine.phase.status !== 'authorizing') return
+      times = readTokenTimes(token)
       // Its effect is `open`, which is done here: the machine has no use for the token.
       machine = stepConnection(machine, { type: 'authorized', attempt }, world.now(), session, 0)[0]
       open(attempt, token)
       onChange()
     },
-    giveUpToken: (attempt, message) => drive({ type: 'unauthorized', attempt, message }),
+    giveUpToken(attempt, message) {
+      if (attempt === machine.attempt) keeper.fail(message)
+      drive({ type: 'unauthorized', attempt, message })
+    },
     rest() {
       drop()
       drive({ type: 'rest' })

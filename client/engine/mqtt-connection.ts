@@ -1,4 +1,5 @@
 import mqtt from 'mqtt'
+import { describeDisconnect, isTokenExpiry } from '../core/index.ts'
 
 /** What a connection starts with. */
 export interface MqttOptions {
@@ -15,7 +16,7 @@ export interface MqttOptions {
 export interface MqttHandlers {
   onOpened(): void
   onRefused(code: number): void
-  onClosed(message: string): void
+  onClosed(message: string, tokenExpired: boolean): void
   onMessage(topic: string, payload: Uint8Array, retain: boolean): void
 }
 
@@ -53,6 +54,7 @@ export function openMqtt(options: MqttOptions, handlers: MqttHandlers): MqttConn
     resubscribe: false,
   })
   let trouble = 'the connection closed'
+  let tokenExpired = false
   let over = false
 
   function finish(tell: () => void): void {
@@ -74,7 +76,11 @@ export function openMqtt(options: MqttOptions, handlers: MqttHandlers): MqttConn
     if (typeof code === 'number') finish(() => handlers.onRefused(code))
     else trouble = error.message
   })
-  client.on('close', () => finish(() => handlers.onClosed(trouble)))
+  client.on('disconnect', ({ reasonCode = 0 }) => {
+    trouble = describeDisconnect(reasonCode)
+    tokenExpired = isTokenExpiry(reasonCode)
+  })
+  client.on('close', () => finish(() => handlers.onClosed(trouble, tokenExpired)))
 
   return {
     publish: (topic, payload, qos, retain) =>

@@ -12,7 +12,12 @@ export interface PresenceOptions {
   readonly user?: string
   /** What others see of the user, wherever it is. */
   readonly data?: Json
-  /** Called on the page before every attempt to connect; what it returns is the MQTT password. @default none */
+  /**
+   * Called on the page before every attempt to connect; what it returns is the MQTT password. Of a JSON Web Token
+   * that has `exp` the next one is asked for in the last quarter of its time, from two minutes before its end, and
+   * handed to the broker without a reconnection: it has to hold longer than the one before.
+   * @default none
+   */
   readonly getToken?: () => string | Promise<string>
   /** The MQTT keepalive: a network that is gone is noticed after 1.5 of it. From 1s. @default '10s' */
   readonly keepalive?: Duration
@@ -63,8 +68,9 @@ export interface PresenceOptions {
   /** Other graces for this connection, by how it ended, within the server's bound. */
   readonly grace?: Readonly<Partial<Record<Cause, Duration>>>
   /**
-   * How long members that are missing after a reconnection are still shown, marked as not fresh: after a
-   * server's restart they are on their way back. @default '5s'
+   * How long members are still shown, the room marked as not fresh, that are missing because the server has started
+   * anew and empty: they are on their way back, as late as `backoff.cap` lets them be. Who is missing from
+   * a room that the server still knows has left, and is told at once. @default '15s'
    */
   readonly settle?: Duration
   /** Where the unload hint is posted; false for nowhere. @default `unload` beside `url`, on an own broker */
@@ -118,7 +124,7 @@ export function resolveOptions(options: PresenceOptions): ResolvedOptions {
       baseMs: ms('backoff.base', backoff.base ?? '1s'),
       capMs: ms('backoff.cap', backoff.cap ?? '15s'),
       maxTries,
-      settleMs: ms('settle', options.settle ?? '5s'),
+      settleMs: ms('settle', options.settle ?? '15s'),
       awayHiddenMs: away ? orNever('away.hidden', away.hidden ?? '1m') : null,
       awayIdleMs: away ? orNever('away.idle', away.idle ?? '5m') : null,
       grace: grace

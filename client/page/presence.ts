@@ -68,6 +68,9 @@ export function connectPresence(options: PresenceOptions): Presence {
   const events: Emitter<PresenceEvents> = createEmitter()
   const rooms = new Map<string, OwnRoom>()
   const users = new Map<string, OwnUser>()
+  // What was given up in this very turn: the engine does not learn of it if it is wanted again at once.
+  const leftRooms = new Map<string, OwnRoom>()
+  const leftUsers = new Map<string, OwnUser>()
   const handlers = new Map<string, Set<(message: TopicMessage) => void>>()
   const lock = holdLock()
   let status: Wants['status'] = 'auto'
@@ -127,6 +130,8 @@ export function connectPresence(options: PresenceOptions): Presence {
     toldWants = true
     queueMicrotask(() => {
       toldWants = false
+      leftRooms.clear()
+      leftUsers.clear()
       engine.post({ type: 'wants', wants: wants() })
     })
   }
@@ -201,16 +206,33 @@ export function connectPresence(options: PresenceOptions): Presence {
     onSeen: (visible) => engine.post({ type: 'seen', visible }),
   })
   function look(name: string): OwnRoom {
-    const known = rooms.get(name)
-    if (known) return known
-    const room = createRoom(name, (is) => {
-      if (is) rooms.set(name, room)
-      else if (rooms.get(name) === room) rooms.delete(name)
-      changed()
-    })
-    rooms.set(name, room)
-    changed()
+    const known = rooms.get(name) ?? leftRooms.get(name)
+    const room = known ?? createRoom(name, (is) => hold(rooms, leftRooms, name, room, is))
+    if (!rooms.has(name)) hold(rooms, leftRooms, name, room, true)
     return room
+  }
+
+  function lookAt(name: string): OwnUser {
+    const known = users.get(name) ?? leftUsers.get(name)
+    const user = known ?? createUser(name, () => hold(users, leftUsers, name, user, false))
+    if (!users.has(name)) hold(users, leftUsers, name, user, true)
+    return user
+  }
+
+  /** Something is wanted, or no longer. */
+  function hold<T>(
+    wanted: Map<string, T>,
+    left: Map<string, T>,
+    name: string,
+    thing: T,
+    is: boolean,
+  ): void {
+    if (is) wanted.set(name, thing)
+    else if (wanted.get(name) === thing) {
+      wanted.delete(name)
+      left.set(name, thing)
+    }
+    changed()
   }
 
   return {
@@ -227,17 +249,7 @@ export function connectPresence(options: PresenceOptions): Presence {
       return room
     },
     watch: look,
-    user(name) {
-      const known = users.get(name)
-      if (known) return known
-      const user = createUser(name, () => {
-        users.delete(name)
-        changed()
-      })
-      users.set(name, user)
-      changed()
-      return user
-    },
+    user: lookAt,
     setStatus(next) {
       status = next
       changed()

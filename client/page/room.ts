@@ -40,8 +40,8 @@ export interface OwnRoom extends Room {
   stale(): void
 }
 
-/** Creates a room of which nothing is known; `changed` says that the page wants something else of it. */
-export function createRoom(name: string, changed: (room: OwnRoom | null) => void): OwnRoom {
+/** Creates a room of which nothing is known; `changed` says that the page wants something else of it, or nothing. */
+export function createRoom(name: string, changed: (isWanted: boolean) => void): OwnRoom {
   const events: Emitter<RoomEvents> = createEmitter()
   let members = new Map<string, Member>()
   let size = 0
@@ -72,14 +72,14 @@ export function createRoom(name: string, changed: (room: OwnRoom | null) => void
     on: events.on,
     join(next) {
       data = next
-      changed(room)
+      changed(true)
     },
     update(next) {
       room.join(isObject(data) && isObject(next) ? { ...data, ...next } : next)
     },
     leave() {
       data = undefined
-      changed(null)
+      changed(false)
     },
     stale() {
       if (!fresh) return

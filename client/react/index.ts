@@ -1,3 +1,5 @@
+'use client'
+
 /**
  * Presence for React 18 and 19.
  *
@@ -23,7 +25,7 @@ import {
   type Room,
   type UserDocument,
 } from '../index.ts'
-import { shareRoom } from './shared-rooms.ts'
+import { shareRoom, shareUser } from './shares.ts'
 
 const PresenceContext = createContext<Presence | null>(null)
 
@@ -107,7 +109,7 @@ export function useRoom(name: string | null, data: Json = {}): RoomView {
   })
   useEffect(() => {
     if (!presence || name === null) return
-    const { room, release } = shareRoom(presence, name, newest.current)
+    const { of: room, release } = shareRoom(presence, name, newest.current)
     const show = (): void => setView(viewOf(room))
     const stop = room.on('change', show)
     show()
@@ -129,13 +131,13 @@ export function useUser(name: string): UserDocument | null {
   const [document, setDocument] = useState<UserDocument | null>(null)
   useEffect(() => {
     if (!presence) return
-    const user = presence.user(name)
+    const { of: user, release } = shareUser(presence, name)
     const show = (): void => setDocument(user.document)
     const stop = user.on('change', show)
     show()
     return () => {
       stop()
-      user.close()
+      release()
     }
   }, [presence, name])
   return document?.user === name ? document : null

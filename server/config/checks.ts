@@ -21,13 +21,19 @@ export function checkTogether(command: string, byKey: ReadonlyMap<string, Checke
   const problem =
     command === 'bridge'
       ? undefined
-      : (checkTls(byKey) ?? checkKeys(byKey) ?? checkStrangers(byKey))
+      : (checkTls(byKey) ?? checkKeys(byKey) ?? checkStrangers(byKey) ?? checkCluster(byKey))
   return problem === undefined ? checkBroker(command, byKey) : failure(problem)
 }
 
 /** The options by which clients prove who they are. */
 const KEYS = ['jwtSecret', 'jwtKey', 'jwksUrl']
 const PROOFS = [...KEYS, 'passwords', 'tlsCa']
+
+function checkCluster(byKey: ReadonlyMap<string, Checked>): string | undefined {
+  const cluster = byKey.get('cluster')
+  if (cluster?.value !== true || byKey.has('redis.url')) return undefined
+  return `${cluster.source} needs --redis, by which the brokers are one, got nothing`
+}
 
 function checkTls(byKey: ReadonlyMap<string, Checked>): string | undefined {
   const [cert, key, ca] = ['tlsCert', 'tlsKey', 'tlsCa'].map((name) => byKey.get(name))

@@ -116,7 +116,8 @@ export const OPTIONS = {
   },
   brokerId: {
     kind: 'id',
-    about: 'The name of this broker; a new one at each start unless set.',
+    about:
+      'What the name of this broker begins with; the rest is new at each start, since what it knew is gone with it.',
   },
   bridgeId: {
     kind: 'id',
@@ -373,6 +374,12 @@ export const OPTIONS = {
       default: 'mymaster',
     },
   },
+  cluster: {
+    kind: 'switch',
+    about:
+      'This server is one of several on the same Redis: clients may connect to any of them, and move. Needs --redis.',
+    default: 'no',
+  },
 
   broker: {
     heading: 'Broker and bridge apart',
@@ -393,7 +400,7 @@ export const OPTIONS = {
   bridgeUser: {
     kind: 'text',
     about:
-      'The user name by which the command broker knows a bridge that runs alone; only such a bridge may write what people read.',
+      'The user name by which the command broker, or a server with --cluster, knows a bridge that runs alone; only such a bridge may write what people read.',
     default: 'presence-bridge',
   },
   bridgeHttpPort: {

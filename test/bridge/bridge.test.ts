@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { createBridge, type BridgeOptions } from '../../bridge/index.ts'
+import { createBridge, createMemoryStore, type BridgeOptions } from '../../bridge/index.ts'
 import { ManualClock, settle } from '../helpers/manual-clock.ts'
 import { MemoryLink } from '../helpers/memory-link.ts'
 import { iso, World } from './world.ts'
@@ -42,6 +42,50 @@ describe('a bridge that forgets', () => {
     expect(world.retained('users/ann/status')).to.equal('offline')
     await world.wait(60)
     expect(world.shown()).to.deep.equal({})
+  })
+
+  for (const [when, cleared] of [
+    ['cleared its topics', []],
+    ['cleared all of them', ['users/ann']],
+    ['knew that they are cleared', ['users/ann', 'users/ann/status']],
+  ] as const) {
+    it(`leaves nothing to readers for ever when it dies before it has ${when}`, async () => {
+      const store = createMemoryStore({ now: () => world.clock.now() })
+      const first = await world.restart(0, { store })
+      await first.online('ann/tab', 'c1')
+      await first.ended('ann/tab', 'c1', 'left')
+      await first.wait(50)
+      first.link.fate = () => 'lost'
+      await first.wait(20)
+      first.link.kill()
+      for (const topic of cleared) first.link.retained.delete(`presence/${topic}`)
+      const later = await first.restart(0)
+      await later.wait(65)
+      expect(later.shown()).to.deep.equal({})
+      expect(await store.allUsers()).to.deep.equal([])
+      await first.bridge.close()
+      await later.bridge.close()
+    })
+  }
+
+  it('shows a user again that comes back while its topics are cleared', async () => {
+    await world.online('ann/tab', 'c1')
+    await world.ended('ann/tab', 'c1', 'left')
+    await world.wait(58)
+    // What clears the topics reaches the broker after what shows the user, as that of another bridge may.
+    const publish = world.link.publish.bind(world.link)
+    const late: (() => void)[] = []
+    world.link.publish = async (topic, payload, options) => {
+      if (payload === '') await new Promise<void>((resolve) => late.push(resolve))
+      return publish(topic, payload, options)
+    }
+    await world.wait(4)
+    expect(late).to.have.length(2)
+    await world.online('ann/tab', 'c2')
+    for (const send of late) send()
+    await world.wait(300)
+    expect(world.retained('users/ann')).to.include({ status: 'online' })
+    expect(world.retained('users/ann/status')).to.equal('online')
   })
 
   it('says nothing of who was never there', async () => {
@@ -257,6 +301,7 @@ describe('a bridge', () => {
     [{ roomPaceMinMs: -1 }, 'roomPaceMinMs must be from 0'],
     [{ roomPaceMaxMs: 60_001 }, 'that at most 60000, got 50 and 60001'],
     [{ announceLimit: 0.5 }, 'announceLimit must be a whole number from 0, got 0.5'],
+    [{ scope: { broker: '' } }, 'scope.broker: expected an id of 1 to 256 characters, got ""'],
     [{ grace: { closed: -1 } }, 'grace.closed must be a number from 0 to 86400000, got -1'],
   ]
   for (const [options, message] of wrong) {

@@ -1,8 +1,10 @@
+import type { Duplex } from 'node:stream'
 import { expect } from 'chai'
 import type { IPublishPacket } from 'mqtt-packet'
 import { createBroker } from '../../broker/index.ts'
 import { connectPeer, type MqttPeer, type PeerOptions } from '../helpers/mqtt-peer.ts'
 import { startTcpBroker, type TcpBroker } from '../helpers/tcp-broker.ts'
+import { packet, props, text, u16 } from './gate/bytes.ts'
 
 const V5 = { version: 5 } as const satisfies PeerOptions
 const SLEEPER = {
@@ -23,6 +25,13 @@ async function drop(peer: MqttPeer, { untilConnections, broker }: TcpBroker): Pr
   const count = broker.metrics()['connections'] ?? 0
   peer.stream.destroy()
   await untilConnections(count - 1)
+}
+
+/** Everything that comes from now on. */
+function watchBytes(stream: Duplex): () => Buffer {
+  const chunks: Buffer[] = []
+  stream.on('data', (chunk: Buffer) => chunks.push(chunk))
+  return () => Buffer.concat(chunks)
 }
 
 describe('version 5: CONNACK', () => {
@@ -359,69 +368,6 @@ describe('version 5: flow control', () => {
   })
 })
 
-describe('shared subscriptions', () => {
-  it('give each message to one of the group in turn, and to others besides', async () => {
-    const { connect } = await startTcpBroker()
-    const members = [await connect(V5), await connect(V5), await connect({ version: 4 })]
-    for (const member of members) {
-      const { granted } = await member.subscribe([{ topic: '$share/workers/jobs/+', qos: 1 }])
-      expect(granted).to.deep.equal([1])
-      await member.subscribe([{ topic: 'end' }])
-    }
-    const [other, alone] = [await connect(V5), await connect(V5)]
-    await other.subscribe([{ topic: 'jobs/#' }, { topic: 'end' }])
-    await alone.subscribe([{ topic: '$share/alone/jobs/#' }, { topic: 'end' }])
-    const publisher = await connect()
-    for (let i = 0; i < 30; i++) publisher.publish({ topic: `jobs/${i}`, qos: 2 })
-    publisher.publish({ topic: 'end' })
-    const shares = await Promise.all(members.map((member) => member.until('end')))
-    expect(shares.map(({ length }) => length)).to.deep.equal([10, 10, 10])
-    expect(new Set(shares.flat().map(({ topic }) => topic)).size).to.equal(30)
-    expect(await other.until('end')).to.have.length(30)
-    expect(await alone.until('end')).to.have.length(30)
-  })
-
-  it('give a client a message once more than its other subscriptions do', async () => {
-    const { connect } = await startTcpBroker()
-    for (const options of [V5, SLEEPER]) {
-      const reader = await connect(options)
-      await reader.subscribe([
-        { topic: '$share/g/n', qos: 1 },
-        { topic: 'n', qos: 1 },
-        { topic: 'end', qos: 1 },
-      ])
-      reader.publish({ topic: 'n', qos: 1 })
-      reader.publish({ topic: 'end', qos: 1 })
-      expect(await reader.until('end')).to.have.length(2)
-      await reader.request(
-        { cmd: 'unsubscribe', messageId: 99, unsubscriptions: ['$share/g/n'] },
-        'unsuback',
-      )
-      reader.messages.length = 0
-      reader.publish({ topic: 'n', qos: 1 })
-      reader.publish({ topic: 'end', qos: 1 })
-      expect(await reader.until('end')).to.have.length(1)
-    }
-  })
-
-  it('go on without a member that has gone, and bring nothing that is retained', async () => {
-    const house = await startTcpBroker()
-    const publisher = await house.connect()
-    publisher.publish({ topic: 'n', retain: true, qos: 1, payload: 'retained' })
-    await settled(publisher)
-    const [first, second] = [await house.connect(V5), await house.connect(V5)]
-    for (const peer of [first, second]) {
-      await peer.subscribe([{ topic: '$share/g/n', qos: 1 }])
-      await peer.subscribe([{ topic: 'end' }])
-    }
-    await drop(first, house)
-    for (const payload of ['1', '2']) publisher.publish({ topic: 'n', qos: 1, payload })
-    await settled(publisher)
-    publisher.publish({ topic: 'end' })
-    expect(said(await second.until('end'))).to.deep.equal(['1', '2'])
-  })
-})
-
 describe('version 5: a publisher', () => {
   it('has its properties forwarded unaltered, and its aliases kept from others', async () => {
     const { connect } = await startTcpBroker()
@@ -443,5 +389,41 @@ describe('version 5: a publisher', () => {
     )
     expect(second?.topic).to.equal('n/1')
     expect(second?.properties?.topicAlias).to.equal(undefined)
+  })
+
+  it('has its user properties forwarded in their order: live, retained and stored', async () => {
+    const house = await startTcpBroker()
+    const pairs = [
+      ['b', '1'],
+      ['9', '2'],
+      ['a', '3'],
+      ['b', '4'],
+      ['__proto__', '5'],
+      ['1', ''],
+    ] as const
+    const properties = props(...pairs.flatMap(([name, value]) => [0x26, text(name), text(value)]))
+    const reader = await house.connect(SLEEPER)
+    await reader.subscribe([{ topic: 'n', qos: 1 }])
+    const publisher = await house.connect(V5)
+    const publish = (): Promise<unknown> => {
+      publisher.stream.write(packet(0x33, text('n'), u16(1), properties, 0x78))
+      return settled(publisher)
+    }
+    const came = watchBytes(reader.stream)
+    await publish()
+    await reader.first(1)
+    expect(came().includes(properties), 'live').to.equal(true)
+    await drop(reader, house)
+    await publish()
+    for (const [what, options] of [
+      ['stored', SLEEPER],
+      ['retained', V5],
+    ] as const) {
+      const late = await house.connect(options)
+      const bytes = watchBytes(late.stream)
+      await late.subscribe([{ topic: 'n', qos: 1 }])
+      await late.first(1)
+      expect(bytes().includes(properties), what).to.equal(true)
+    }
   })
 })

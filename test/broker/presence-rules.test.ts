@@ -89,9 +89,16 @@ describe('what a client may publish', () => {
 
 describe('the stamp on a document', () => {
   const connection = { id: 'c1', document: { status: 'online' } } as Connection
-  const stamp = (payload: string): unknown => {
+  const payloadOf = (payload: string): string => {
     const result = stampDocument(connection, Buffer.from(payload), 'b1', DEFAULT_DOCUMENT_LIMITS)
-    return result.ok ? JSON.parse(result.value) : result.error
+    return result.ok ? result.value : result.error
+  }
+  /** Without the number, which is another one each time. */
+  const stamp = (payload: string): unknown => {
+    const text = payloadOf(payload)
+    if (!text.startsWith('{')) return text
+    const { stamp: _, ...document } = JSON.parse(text) as { stamp: number }
+    return document
   }
 
   it('names the connection and the broker, whatever the client said', () => {
@@ -114,6 +121,16 @@ describe('the stamp on a document', () => {
       connection: 'c1',
       broker: 'b1',
     })
+  })
+
+  it('is a number that grows, whatever the client said', () => {
+    const numbers = ['online', '{"status":"away","stamp":7}', 'offline'].map(
+      (payload) => (JSON.parse(payloadOf(payload)) as { stamp: number }).stamp,
+    )
+    expect(numbers).to.deep.equal(numbers.toSorted((a, b) => a - b))
+    expect(new Set(numbers).size).to.equal(3)
+    expect(numbers[0]).to.be.above(7)
+    expect(connection.document).not.to.have.property('stamp')
   })
 
   it('turns plain words into documents', () => {

@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { once } from 'node:events'
 import { connect as connectTcp, type Socket } from 'node:net'
 import { generate, type IConnectPacket } from 'mqtt-packet'
 import type { MqttPeer, PeerOptions } from '../helpers/mqtt-peer.ts'
@@ -94,6 +95,34 @@ describe('a takeover', () => {
     reader.publish({ topic: 'end' })
     const wills = await reader.until('end')
     expect(wills.map(({ payload }) => payload.toString())).to.deep.equal(['forgotten'])
+  })
+})
+
+describe('a user with all the connections that it may have', () => {
+  it('comes in again as soon as those have gone, even if they were aborted', async () => {
+    const { port, connect, untilConnections } = await startTcpBroker({
+      limits: { maxConnectionsPerUser: 5, maxConnectsPerSecond: 100_000 },
+    })
+    const steady = await connect({ clientId: 'steady', username: 'me' })
+    for (let round = 0; round < 20; round++) {
+      for (let i = 0; i < 4; i++) {
+        const socket = connectTcp({ port, noDelay: true })
+        socket.on('error', () => {})
+        const clientId = `aborted-${round}-${i}`
+        const connect4 = { cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4 } as const
+        socket.write(generate({ ...connect4, clientId, username: 'me', clean: true, keepalive: 0 }))
+        socket.once('connect', () => setImmediate(() => socket.resetAndDestroy()))
+        await once(socket, 'close')
+      }
+      await untilConnections(1)
+      const peers = await Promise.all(
+        [1, 2, 3, 4].map((i) => connect({ clientId: `back-${round}-${i}`, username: 'me' })),
+      )
+      expect(peers.map(({ connack }) => connack.returnCode)).to.deep.equal([0, 0, 0, 0])
+      for (const peer of peers) peer.stream.destroy()
+      await untilConnections(1)
+    }
+    expect(steady.stream.destroyed).to.equal(false)
   })
 })
 

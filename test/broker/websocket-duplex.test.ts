@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
 import { generate, writeToStream, type IPublishPacket } from 'mqtt-packet'
 import { WebSocket } from 'ws'
+import type { OnConnection } from '../../broker/transport/connection-info.ts'
 import type { WebSocketDuplex } from '../../broker/transport/websocket-duplex.ts'
 import { attachWebSocketListener } from '../../broker/transport/websocket-listener.ts'
 import { onTeardown } from '../helpers/teardown.ts'
@@ -17,11 +18,15 @@ function publish(payload: string | Buffer): IPublishPacket {
 
 describe('a WebSocket stream', () => {
   /** Both ends of a connection, and the frames that the peer has received. */
-  async function connect(maxFrameBytes = 1024 * 1024) {
+  async function connect(maxFrameBytes = 1024 * 1024, isWelcome = true) {
     const http = createServer().listen(0)
     onTeardown(() => new Promise((done) => http.close(done)))
     await once(http, 'listening')
-    const accepted = new Promise<WebSocketDuplex>((onConnection) => {
+    const accepted = new Promise<WebSocketDuplex>((resolve) => {
+      const onConnection: OnConnection<WebSocketDuplex> = (duplex, { welcome }) => {
+        if (isWelcome) welcome?.()
+        resolve(duplex)
+      }
       const listener = attachWebSocketListener(http, { onConnection, maxFrameBytes })
       onTeardown(() => listener.close())
     })
@@ -188,6 +193,17 @@ describe('a WebSocket stream', () => {
     const [code] = await closed
     expect(error.code).to.equal('WS_ERR_UNSUPPORTED_MESSAGE_LENGTH')
     expect(code).to.equal(1009)
+  })
+
+  it('takes no large frame from who has not said who he is', async () => {
+    const large = Buffer.alloc(100 * 1024)
+    const known = await connect(1024 * 1024)
+    known.peer.send(large)
+    await once(known.duplex, 'readable')
+    const stranger = await connect(1024 * 1024, false)
+    const closed = once(stranger.peer, 'close')
+    stranger.peer.send(large)
+    expect((await closed)[0]).to.equal(1009)
   })
 
   it('cuts the connection when it is destroyed', async () => {

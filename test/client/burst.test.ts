@@ -1,30 +1,12 @@
 import { expect } from 'chai'
-import { backoffDelay, type FromEngine, type SessionOptions } from '../../client/core/index.ts'
-import { createSession } from '../../client/engine/session.ts'
+import { backoffDelay } from '../../client/core/index.ts'
 import { startProgram } from '../helpers/process.ts'
 import { createRandom } from '../helpers/random.ts'
-import { onTeardown } from '../helpers/teardown.ts'
 import { eventually } from '../helpers/within.ts'
+import { CROWD_OPTIONS, startCrowd } from './crowd.ts'
 import { startSite } from './site.ts'
 
 const CLIENTS = Number(process.env['CLIENT_BURST'] ?? 200)
-
-const OPTIONS: Omit<SessionOptions, 'url' | 'user'> = {
-  root: 'presence',
-  keepaliveS: 10,
-  protocolVersion: 4,
-  foreign: false,
-  usesToken: false,
-  connectTimeoutMs: 10_000,
-  tokenTimeoutMs: 30_000,
-  baseMs: 1000,
-  capMs: 15_000,
-  maxTries: Infinity,
-  settleMs: 5000,
-  awayHiddenMs: null,
-  awayIdleMs: null,
-  grace: null,
-}
 
 describe('many clients that lose their broker together', function () {
   this.timeout(120_000)
@@ -35,7 +17,7 @@ describe('many clients that lose their broker together', function () {
       const arrivals = Array.from({ length: 1000 }, () => {
         let at = 0
         for (let attempt = 1; ; attempt++) {
-          at += backoffDelay(attempt, dice.next(), OPTIONS)
+          at += backoffDelay(attempt, dice.next(), CROWD_OPTIONS)
           if (at >= goneMs) return at - goneMs
         }
       })
@@ -48,30 +30,7 @@ describe('many clients that lose their broker together', function () {
   it(`come back spread out, and all of them (${CLIENTS}, over real sockets)`, async () => {
     const program = await startProgram()
     const site = await startSite(program.httpPort)
-    const online = new Map<number, number>()
-    for (let i = 0; i < CLIENTS; i++) {
-      const url = `${site.origin.replace('http', 'ws')}/mqtt`
-      const options = { ...OPTIONS, url, user: `user-${i}` }
-      const world = {
-        now: () => Date.now(),
-        random: () => Math.random(),
-        after(ms: number, callback: () => void) {
-          const timer = setTimeout(callback, ms)
-          return () => clearTimeout(timer)
-        },
-      }
-      const session = createSession({ options, isPunctual: true, world })
-      const port = {
-        send(message: FromEngine) {
-          if (message.type !== 'state') return
-          if (message.state.state === 'online') online.set(i, performance.now())
-          else online.delete(i)
-        },
-      }
-      const wants = { status: 'auto', rooms: {}, watched: [], users: [], filters: [] } as const
-      session.open(port, { type: 'open', options, lock: null, wants, visible: true, network: true })
-      onTeardown(() => session.receive(port, { type: 'leave', id: 0 }))
-    }
+    const { online } = startCrowd(`${site.origin.replace('http', 'ws')}/mqtt`, CLIENTS)
     await eventually('all are online', () => online.size === CLIENTS, 30_000)
     site.setNetwork(false)
     await eventually('none is', () => online.size === 0)

@@ -19,8 +19,8 @@ export interface Site {
   setNetwork(up: boolean): void
   /** Hands on to another server from now on. */
   setTarget(port: number): void
-  /** Serves another file. */
-  serve(path: string, type: string, body: string): void
+  /** Serves another file, or what a function answers at each request. */
+  serve(path: string, type: string, body: string | (() => Promise<string>)): void
   /** Connections to `/mqtt` so far. */
   readonly upgrades: number
   /** Unload hints by HTTP so far. */
@@ -41,6 +41,7 @@ export interface PageOptions {
 const SCRIPT = `
 const given = JSON.parse(new URLSearchParams(location.search).get('o'))
 const { rooms = {}, csp, client = '/client.js', ...options } = given
+addEventListener('pagehide', () => localStorage.setItem('gone ' + given.user, Date.now()))
 const began = performance.now()
 const { connectPresence } = await import(client)
 globalThis.connectPresence = connectPresence
@@ -68,12 +69,12 @@ for (const [name, data] of Object.entries(rooms)) {
 /** mqtt.js on the main thread, as most pages have it; counts how often it was dropped. */
 const PLAIN_SCRIPT = `
 import mqtt from '/mqtt.js'
-const { port, keepalive } = JSON.parse(new URLSearchParams(location.search).get('o'))
+const { port, keepalive, timers } = JSON.parse(new URLSearchParams(location.search).get('o'))
 globalThis.drops = 0
 globalThis.ups = 0
 const client = mqtt.connect('ws://127.0.0.1:' + port + '/mqtt', {
   keepalive,
-  timerVariant: 'native',
+  timerVariant: timers,
   reconnectPeriod: 200,
 })
 client.on('connect', () => ups++)
@@ -92,7 +93,7 @@ export function bundle(): Promise<unknown> {
 export async function startSite(target: number): Promise<Site> {
   await bundle()
   const sockets = new Set<Socket>()
-  const files = new Map<string, { readonly type: string; readonly body: string }>()
+  const files = new Map<string, { readonly type: string; readonly body: () => Promise<string> }>()
   let port = target
   let network = true
   let upgrades = 0
@@ -111,7 +112,10 @@ export async function startSite(target: number): Promise<Site> {
       return void response.writeHead(204).end()
     }
     const file = files.get(url.pathname)
-    if (file) return void response.writeHead(200, { 'content-type': file.type }).end(file.body)
+    if (file) {
+      const body = await file.body()
+      return void response.writeHead(200, { 'content-type': file.type }).end(body)
+    }
     if (url.pathname === '/page') {
       const { csp = "default-src 'self'" } = JSON.parse(
         url.searchParams.get('o') ?? '{}',
@@ -198,7 +202,7 @@ export async function startSite(target: number): Promise<Site> {
       port = next
     },
     serve(path, type, body) {
-      files.set(path, { type, body })
+      files.set(path, { type, body: typeof body === 'string' ? async () => body : body })
     },
     get upgrades() {
       return upgrades

@@ -33,6 +33,9 @@ export type Report =
   | { readonly type: 'done'; readonly id: number; readonly error?: string }
   | { readonly type: 'closed'; readonly key: string }
 
+/** How long a connection may take, in milliseconds: less than whoever asked for it waits. */
+const CONNECT_MS = 10_000
+
 const clients = new Map<string, MqttClient>()
 
 process.on('message', ({ id, command }: Request) => {
@@ -48,10 +51,9 @@ async function obey(command: Command): Promise<void> {
   const { key } = command
   if (command.type === 'connect') {
     const { address, options } = command
-    const client = await mqtt.connectAsync(
-      urlOf(address, options.transport),
-      connectOptions(options),
-    )
+    const settings = { ...connectOptions(options), connectTimeout: CONNECT_MS }
+    // A connection that is closed before CONNACK is told of, too.
+    const client = await mqtt.connectAsync(urlOf(address, options.transport), settings, false)
     clients.set(key, client)
     client.on('error', () => {})
     client.once('close', () => {

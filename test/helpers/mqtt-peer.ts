@@ -28,6 +28,8 @@ export interface MqttPeer {
   send(packet: Packet): void
   /** Acknowledges everything from now on, as a client has to. */
   acknowledge(): void
+  /** Forgets what has come so far. */
+  forget(): void
   /** Resolves when the connection is closed, with the reason code of a DISCONNECT that came before. */
   readonly closed: Promise<number | undefined>
   /** Sends a packet and waits for the next one of the kind that answers it. */
@@ -98,6 +100,10 @@ export async function openPeer(stream: Duplex, options: PeerOptions = {}): Promi
       }
       for (const packet of received) answer(packet)
       stream.on('packet', answer)
+    },
+    forget() {
+      received.length = 0
+      messages.length = 0
     },
     async request<Cmd extends Packet['cmd']>(
       packet: Packet,

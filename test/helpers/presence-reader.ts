@@ -51,11 +51,12 @@ export interface Reader {
 /** How long a reader waits for what should come at once, in milliseconds. */
 const AT_ONCE_MS = 5000
 
-/** Starts to read. Resolves when the subscription is acknowledged. */
+/** Starts to read, with a token where one is asked for. Resolves when the subscription is acknowledged. */
 export async function watch(
   address: Address,
   filters: string | readonly string[],
   qos: 0 | 1 = 0,
+  token?: string,
 ): Promise<Reader> {
   const client = mqtt.connect(urlOf(address, 'tcp'), {
     // A client that lets the broker make up its id, and gives no name, is nobody.
@@ -63,6 +64,7 @@ export async function watch(
     clean: true,
     protocolVersion: 5,
     reconnectPeriod: 0,
+    ...(token !== undefined && { username: 'reader', password: token }),
   })
   const messages: Message[] = []
   const latest = new Map<string, string>()

@@ -53,11 +53,18 @@ let building: Promise<unknown> | undefined
 
 /** Brings `dist/` up to date, once for all tests. */
 export function build(): Promise<unknown> {
-  return (building ??= promisify(execFile)('npx', ['tsc', '-b', 'server'], {
-    cwd: PACKAGE_ROOT,
-  }).catch(({ stdout }: { stdout: string }) => {
-    throw new Error(`dist/ cannot be built:\n${stdout}`)
-  }))
+  return (building ??= buildOnce())
+}
+
+async function buildOnce(): Promise<void> {
+  const run = promisify(execFile)
+  await run('npx', ['tsc', '-b', 'server'], { cwd: PACKAGE_ROOT }).catch(
+    ({ stdout }: { stdout: string }) => {
+      throw new Error(`dist/ cannot be built:\n${stdout}`)
+    },
+  )
+  // The scripts for Redis.
+  await run('npx', ['tsx', 'scripts/copy-assets.ts'], { cwd: PACKAGE_ROOT })
 }
 
 /** Starts the built program and waits until it is ready. */
@@ -99,7 +106,11 @@ export async function startProgram(options: ProgramOptions = {}): Promise<Progra
     child.kill('SIGKILL')
     await exited
   })
-  const line = await within(15_000, 'the program is ready', ready)
+  const line = await within(15_000, 'the program is ready', ready).catch((error: unknown) => {
+    // It must not become ready when nobody expects it any more.
+    child.kill('SIGKILL')
+    throw error
+  })
   const httpPort = Number(line['httpPort'] ?? 0)
   const stop = async (): Promise<Exit> => {
     child.kill('SIGTERM')

@@ -28,7 +28,7 @@ export interface ClientProcess {
 }
 
 /** How long a process may take to do what it is told, in milliseconds. */
-const ANSWER_MS = 15_000
+const ANSWER_MS = 25_000
 
 const SCRIPT = fileURLToPath(new URL('./client-process.ts', import.meta.url))
 

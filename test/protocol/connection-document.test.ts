@@ -46,6 +46,10 @@ const GOOD: readonly (readonly [text: string, document: ConnectionDocument])[] =
     '{"status":"offline","broker":"b1","ended":true,"lastSeen":"2026-01-01T00:00:00.000Z"}',
     { status: 'offline', broker: 'b1', ended: true, lastSeen: 1_767_225_600_000 },
   ],
+  [
+    '{"status":"online","broker":"b1","stamp":9007199254740991}',
+    { status: 'online', broker: 'b1', stamp: Number.MAX_SAFE_INTEGER },
+  ],
   ['{"status":"online","version":2,"unknown":{"later":1}}', { status: 'online' }],
   ['{"__proto__":{"status":"away"},"status":"online"}', { status: 'online' }],
 ]
@@ -121,6 +125,14 @@ const BAD: readonly (readonly [text: string, error: string])[] = [
   ['{"status":"online","ended":"yes"}', 'ended: expected true or false, got "yes"'],
   ['{"status":"online","lastSeen":7}', 'lastSeen: expected an ISO 8601 time, got 7'],
   ['{"status":"online","lastSeen":"noon"}', 'lastSeen: expected an ISO 8601 time, got "noon"'],
+  ['{"status":"online","stamp":0}', 'stamp: expected a whole number from 1, got 0'],
+  ['{"status":"online","stamp":-1}', 'stamp: expected a whole number from 1, got -1'],
+  ['{"status":"online","stamp":1.5}', 'stamp: expected a whole number from 1, got 1.5'],
+  ['{"status":"online","stamp":"7"}', 'stamp: expected a whole number from 1, got "7"'],
+  [
+    '{"status":"online","stamp":9007199254740992}',
+    'stamp: expected a whole number from 1, got 9007199254740992',
+  ],
 ]
 
 function nested(levels: number): string {
@@ -228,6 +240,7 @@ function documents(): fc.Arbitrary<ConnectionDocument> {
       broker: ids,
       ended: fc.boolean(),
       lastSeen: fc.nat(4_000_000_000_000),
+      stamp: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
     },
     { requiredKeys: ['status'] },
   )

@@ -159,7 +159,9 @@ describe('startProgram', () => {
     const parts = createFakeParts()
     await start(['server', '--max-rooms', '7', '--broker-id', 'b', '--grace-left', '1s'], parts)
     const documentLimits = { maxDocumentSize: 65_536, maxRooms: 7 }
-    expect(parts.broker).to.deep.include({ id: 'b', host: '127.0.0.1', mqttPort: 1883 })
+    // New for each start: what a broker knew is gone with it.
+    expect(parts.broker?.id).to.match(/^b-[0-9a-f]{8}$/)
+    expect(parts.broker).to.deep.include({ host: '127.0.0.1', mqttPort: 1883 })
     expect(parts.broker).to.deep.include({ livenessTimeoutMs: 20_000, documentLimits })
     expect(parts.bridge).to.deep.include({ roomGrace: [], roomPaceMaxMs: 500, documentLimits })
     expect(parts.bridge).to.include({ journal: false })

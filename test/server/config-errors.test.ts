@@ -167,6 +167,11 @@ const ROWS: readonly Row[] = [
     sentence: '--allow-anonymous: expected yes or no, got "perhaps"',
   },
   {
+    fact: 'one of several brokers without what makes them one',
+    argv: ['--cluster'],
+    sentence: '--cluster needs --redis, by which the brokers are one, got nothing',
+  },
+  {
     fact: 'an address with a scheme',
     argv: ['--host', 'http://0.0.0.0'],
     sentence: '--host: expected an address or a host name such as 127.0.0.1, got "http://0.0.0.0"',

@@ -42,6 +42,7 @@ export function createFakeParts(failing: Readonly<Record<string, Error>> = {}): 
         mqttPort: 4321,
         mqttsPort: null,
         setSecureContext: () => {},
+        isConnected: true,
         kick: () => {},
         unload: () => true,
         link: () => link,

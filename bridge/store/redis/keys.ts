@@ -58,6 +58,8 @@ export interface Keys {
   readonly beats: string
   readonly pause: string
   readonly incarnation: string
+  /** Where it is said that the connections of a broker were ended. */
+  lost(broker: string): string
 }
 
 /**
@@ -113,6 +115,7 @@ export function createKeys(prefix: string): Keys {
     beats: `${prefix}:{bridges}:beats`,
     pause: `${prefix}:{bridges}:pause`,
     incarnation: `${prefix}:{bridges}:incarnation`,
+    lost: (broker) => `${prefix}:{bridges}:lost:${broker}`,
   }
 }
 

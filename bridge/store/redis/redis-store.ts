@@ -24,6 +24,9 @@ export interface RedisStoreOptions extends RedisAddress {
 /** How often activity that is too old is forgotten, in milliseconds. */
 const TRIM_MS = 60_000
 
+/** For how long a broker may learn that it was taken for lost, in milliseconds. */
+const LOST_MS = 3_600_000
+
 /**
  * Keeps presence in Redis 7 or later, where it outlives the process and several bridges share it.
  * While Redis cannot be reached whatever is asked of the store waits.
@@ -77,6 +80,14 @@ export async function createRedisStore(options: RedisStoreOptions): Promise<Stor
       )
       const known = new Set(((await Promise.all(names)) as string[][]).flat().map(brokerOfName))
       return [...known].filter((broker) => broker !== null)
+    },
+    async markLost(broker) {
+      const key = keys.lost(broker)
+      await run(() => redis.send(key, ['SET', key, '1', 'PX', String(LOST_MS)]))
+    },
+    async takeLost(broker) {
+      const key = keys.lost(broker)
+      return (await run(() => redis.send(key, ['DEL', key]))) === 1
     },
   }
 

@@ -1,5 +1,5 @@
 import type { UserState } from '../../core/index.ts'
-import type { HeardLog, StoredUser } from '../store.ts'
+import type { HeardEntry, HeardLog, StoredUser } from '../store.ts'
 
 /** No broker of ours; unlike the name of any. */
 const NO_BROKER = '~'
@@ -30,20 +30,48 @@ export function parseRecord(record: string): StoredUser {
   }
 }
 
-/** A log on one line: `client.last.count.born.at` for each, numbers to the base of 36. */
+/**
+ * A log on one line, numbers to the base of 36: `client.last.count.born.at` for a count, for stamps
+ * `client.broker.at.floor` and a `:connection.stamp` for each, counted from the floor.
+ */
 export function formatHeard(log: HeardLog): string {
-  return log
-    .map(({ client, last, count, born, at }) =>
-      [client, last, count.toString(36), born.toString(36), at.toString(36)].join('.'),
-    )
-    .join(' ')
+  return log.map(formatEntry).join(' ')
+}
+
+function formatEntry(entry: HeardEntry): string {
+  const { client, at } = entry
+  if ('count' in entry) {
+    const { last, count, born } = entry
+    return [client, last, digits(count), digits(born), digits(at)].join('.')
+  }
+  const { broker, floor, newest } = entry
+  const stamps = newest.map(([connection, stamp]) => `:${connection}.${digits(stamp - floor)}`)
+  return [client, broker, digits(at), digits(floor)].join('.') + stamps.join('')
 }
 
 function parseHeard(line: string): HeardLog {
-  if (line === '') return []
-  return line.split(' ').map((entry) => {
-    const [client = '', last = '', count = '', born = '', at = ''] = entry.split('.')
-    const read = (digits: string): number => Number.parseInt(digits, 36)
-    return { client, last, count: read(count), born: read(born), at: read(at) }
+  return line === '' ? [] : line.split(' ').map(parseEntry)
+}
+
+function parseEntry(entry: string): HeardEntry {
+  const [head = '', ...stamps] = entry.split(':')
+  if (stamps.length === 0) {
+    const [client = '', last = '', count = '', born = '', at = ''] = head.split('.')
+    return { client, last, count: number(count), born: number(born), at: number(at) }
+  }
+  const [client = '', broker = '', at = '', first = ''] = head.split('.')
+  const floor = number(first)
+  const newest = stamps.map((stamp) => {
+    const [connection = '', above = ''] = stamp.split('.')
+    return [connection, floor + number(above)] as const
   })
+  return { client, broker, floor, newest, at: number(at) }
+}
+
+function digits(value: number): string {
+  return value.toString(36)
+}
+
+function number(text: string): number {
+  return Number.parseInt(text, 36)
 }

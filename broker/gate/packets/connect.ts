@@ -4,6 +4,7 @@ import type { PacketReader } from '../packet-reader.ts'
 import {
   BAD_AUTHENTICATION_METHOD,
   IDENTIFIER_REJECTED,
+  PAYLOAD_FORMAT_INVALID,
   PROTOCOL_ERROR,
   TOPIC_NAME_INVALID,
   UNACCEPTABLE_LEVEL,
@@ -11,6 +12,7 @@ import {
   type Version,
 } from '../refusal.ts'
 import { hasLevels, isTopicName } from '../topics.ts'
+import { hasPayloadFormat } from './payload-format.ts'
 import { readProperties, type Properties } from './properties.ts'
 
 /** A CONNECT as mqtt-packet would have parsed it. */
@@ -117,6 +119,7 @@ function readWill(
   if (!isTopicName(topic)) reader.fail('will')
   if (!hasLevels(topic, maxTopicLevels)) reader.fail('will', TOPIC_NAME_INVALID)
   const payload = reader.binary()
+  if (!hasPayloadFormat(payload, properties)) reader.fail('payload_format', PAYLOAD_FORMAT_INVALID)
   return {
     topic,
     payload,

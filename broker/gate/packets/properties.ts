@@ -1,6 +1,7 @@
 import type { PacketReader } from '../packet-reader.ts'
 import { PROTOCOL_ERROR, TOPIC_ALIAS_INVALID } from '../refusal.ts'
 import { isTopicName } from '../topics.ts'
+import { readUserProperty, type UserProperties } from './user-properties.ts'
 
 /** Properties by the names that mqtt-packet gives them. */
 export type Properties = Record<string, unknown>
@@ -69,8 +70,10 @@ export function readProperties(reader: PacketReader, host: Host): Properties | u
     while (reader.left > 0) {
       const id = reader.byte()
       const property = allowed.get(id)
-      if (id === USER_PROPERTY) readUserProperty(reader, properties)
-      else if (!property) reader.fail('property')
+      if (id === USER_PROPERTY) {
+        const before = properties['userProperties'] as UserProperties | undefined
+        properties['userProperties'] = readUserProperty(reader, before)
+      } else if (!property) reader.fail('property')
       // Everything else stands there once (3.1.2.11 and so on).
       else if (Object.hasOwn(properties, property.name)) reader.fail('property', PROTOCOL_ERROR)
       else properties[property.name] = property.read(reader)
@@ -82,21 +85,6 @@ export function readProperties(reader: PacketReader, host: Host): Properties | u
 function allowedIn(host: Host): ReadonlyMap<number, Property> {
   const allowed = PROPERTIES.filter(({ hosts }) => hosts.includes(host))
   return new Map(allowed.map((property) => [property.id, property]))
-}
-
-/** Collects them as mqtt-packet writes them: a value for each name, a list where a name comes again. */
-function readUserProperty(reader: PacketReader, properties: Properties): void {
-  const name = reader.text()
-  const value = reader.text()
-  // Without a prototype: the name may be `__proto__`.
-  const all = (properties['userProperties'] ??= Object.create(null)) as Record<
-    string,
-    string | string[]
-  >
-  const before = all[name]
-  if (before === undefined) all[name] = value
-  else if (Array.isArray(before)) before.push(value)
-  else all[name] = [before, value]
 }
 
 function uint16(reader: PacketReader): number {

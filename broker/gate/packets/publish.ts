@@ -1,9 +1,15 @@
 import type { IPublishPacket } from 'mqtt-packet'
 import type { FixedHeader } from '../fixed-header.ts'
 import type { PacketReader } from '../packet-reader.ts'
-import { MALFORMED, PROTOCOL_ERROR, TOPIC_NAME_INVALID } from '../refusal.ts'
+import {
+  MALFORMED,
+  PAYLOAD_FORMAT_INVALID,
+  PROTOCOL_ERROR,
+  TOPIC_NAME_INVALID,
+} from '../refusal.ts'
 import type { TopicAliases } from '../topic-aliases.ts'
 import { hasLevels, isTopicName } from '../topics.ts'
+import { hasPayloadFormat } from './payload-format.ts'
 import { readProperties, type Properties } from './properties.ts'
 
 /** A PUBLISH as mqtt-packet would have parsed it, but for a topic alias, which is replaced. */
@@ -34,6 +40,10 @@ export function readPublish(
     reader.fail('topic')
   } else if (!hasLevels(topic, maxTopicLevels)) {
     reader.fail('topic', TOPIC_NAME_INVALID)
+  }
+  // Above QoS 0 there is an acknowledgement that says so.
+  if (qos === 0 && !hasPayloadFormat(payload, properties)) {
+    reader.fail('payload_format', PAYLOAD_FORMAT_INVALID)
   }
   if (alias !== undefined && !reader.refusal) {
     topic = aliases.resolve(reader, alias, topic)

@@ -1,4 +1,5 @@
-import { createRedisStore } from '../../../bridge/index.ts'
+import { expect } from 'chai'
+import { createRedisStore, type HeardLog, type Store } from '../../../bridge/index.ts'
 import {
   startRedis,
   startRedisCluster,
@@ -6,6 +7,7 @@ import {
   type RedisServer,
 } from '../../helpers/redis.ts'
 import { describeStore } from './describe-store.ts'
+import { saveOf, stateOf } from './samples.ts'
 
 let stores = 0
 
@@ -19,6 +21,45 @@ describe('on one server', () => {
   describeStore('the Redis store', (now) =>
     createRedisStore({ url: server.url, prefix: `test${stores++}`, now }),
   )
+
+  describe('what bridges on one store tell each other', () => {
+    let store: Store
+    let other: Store
+    beforeEach(async () => {
+      const prefix = `test${stores++}`
+      store = await createRedisStore({ url: server.url, prefix })
+      other = await createRedisStore({ url: server.url, prefix })
+    })
+    afterEach(() => Promise.all([store.close(), other.close()]))
+
+    it('is which documents were applied', async () => {
+      const at = 1_700_000_000_000
+      const first = at * 1000
+      const heard: HeardLog = [
+        {
+          client: 'Aa0_-bcd',
+          broker: 'b-_roker',
+          floor: first,
+          newest: [
+            ['con-_ct1', first + 1],
+            ['con-_ct2', 2 * first],
+          ],
+          at,
+        },
+        { client: 'Aa0_-bcd', last: 'docu-_nt', count: 41, born: at - 5, at: at + 1 },
+        { client: 'client-2', broker: 'b-_roker', floor: 0, newest: [['con-_ct1', 1]], at },
+      ]
+      const revision = await store.saveUser(saveOf(stateOf('ann'), { heard }))
+      expect(await other.loadUser('ann')).to.deep.include({ revision, heard })
+    })
+
+    it('is that a broker was taken for lost, once', async () => {
+      await store.shared?.markLost('b 1{')
+      expect(await other.shared?.takeLost('b2')).to.equal(false)
+      expect(await other.shared?.takeLost('b 1{')).to.equal(true)
+      expect(await other.shared?.takeLost('b 1{')).to.equal(false)
+    })
+  })
 })
 
 describe('on a cluster', function () {

@@ -284,6 +284,15 @@ export const ARRIVALS: readonly Case[] = cases(undefined, [
     'property',
     connack5(0x82),
   ],
+  [
+    'CONNECT of 5 with a will that says it is text, and is none',
+    connectOf(5, {
+      flags: 6,
+      payload: [text('p'), props(1, 1), text('w'), text(hex('ff'))],
+    }),
+    'payload_format',
+    connack5(0x99),
+  ],
 ])
 
 function connectRows(

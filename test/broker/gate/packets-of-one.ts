@@ -16,6 +16,9 @@ function bad5(title: string, bytes: Buffer, refused: string, reason: number): Ro
   return [title, bytes, refused, `e001${reason.toString(16)}`]
 }
 
+const TWICE_311 = packet(0x82, ID, text('s1'), 0, text('s1'), 1)
+const NO_TEXT = hex('ff')
+
 /** What only 3.1 does. */
 export const ONLY_IN_31: readonly Case[] = cases(3, [
   ['SUBSCRIBE sent again', packet(0x8a, ID, text('a'), 1), undefined, '9003123401'],
@@ -56,7 +59,29 @@ export const ONLY_IN_311: readonly Case[] = cases(4, [
     undefined,
     '900412340101',
   ],
+  ['SUBSCRIBE with one filter twice', TWICE_311, undefined, '900412340001'],
+  [
+    'SUBSCRIBE with filters that are numbers',
+    packet(0x82, ID, text('s1'), 1, text('2'), 2, text('1'), 0),
+    undefined,
+    '90051234010200',
+  ],
+  [
+    'SUBSCRIBE with __proto__ among others',
+    packet(0x82, ID, text('s1'), 1, text('__proto__'), 2, text('s2'), 0),
+    undefined,
+    '90051234010200',
+  ],
   ['UNSUBSCRIBE', packet(0xa2, ID, text('a/+')), undefined, 'b0021234'],
+  [
+    'UNSUBSCRIBE with __proto__ among others',
+    packet(0xa2, ID, text('s1'), text('__proto__')),
+    undefined,
+    'b0021234',
+  ],
+  ['PUBACK of an id that nobody knows', packet(0x40, ID)],
+  ['PUBREC of an id that nobody knows', packet(0x50, ID), undefined, '62021234'],
+  ['PUBCOMP of an id that nobody knows', packet(0x70, ID)],
   ['PUBLISH with an empty topic', publish(4, 0x30, ''), 'topic'],
   ['PUBACK with a byte too many', packet(0x40, ID, 0), 'content'],
   ['DISCONNECT with content', packet(0xe0, 0), 'content'],
@@ -124,6 +149,26 @@ export const ONLY_IN_5: readonly Case[] = cases(5, [
     '70021234',
   ],
   ['PUBACK with a reason', packet(0x40, ID, 0x10)],
+  [
+    'SUBSCRIBE with one filter twice',
+    packet(0x82, ID, props(), text('s1'), 0, text('s1'), 1),
+    undefined,
+    '90051234000001',
+  ],
+  [
+    'UNSUBSCRIBE with one filter twice',
+    packet(0xa2, ID, props(), text('x'), text('x')),
+    undefined,
+    'b0051234001111',
+  ],
+  ['PUBLISH with text that is text', packet(0x30, text('topic'), props(1, 1), Buffer.from('한'))],
+  ['PUBLISH with bytes that are not', packet(0x30, text('topic'), props(1, 0), NO_TEXT)],
+  bad5(
+    'PUBLISH with text that is none',
+    packet(0x30, text('topic'), props(1, 1), NO_TEXT),
+    'payload_format',
+    0x99,
+  ),
 
   bad5('PUBLISH with an empty topic and no alias', publish(5, 0x30, ''), 'topic', 0x82),
   bad5(

@@ -64,7 +64,17 @@ function publishOf(version: Version): fc.Arbitrary<object> {
       dup: one.dup && one.qos > 0,
       ...(one.qos > 0 ? { messageId: id } : {}),
     }))
-  return withProperties(version, publish, some(messageProperties))
+  return withProperties(version, publish, some(messageProperties)).map(keepPromise)
+}
+
+/** A payload that is said to be UTF-8 is. */
+function keepPromise<T extends object>(message: T): T {
+  const { payload, properties } = message as {
+    readonly payload?: Buffer
+    readonly properties?: { readonly payloadFormatIndicator?: boolean }
+  }
+  if (!properties?.payloadFormatIndicator) return message
+  return { ...message, payload: Buffer.from(String(payload)) }
 }
 
 function acknowledgementOf(version: Version): fc.Arbitrary<object> {
@@ -108,7 +118,7 @@ export function connectPackets(version: Version): fc.Arbitrary<Packet> {
     version,
     fc.record({ topic, payload: bytes, qos, retain: fc.boolean() }),
     some({ ...messageProperties, willDelayInterval: uint32 }),
-  )
+  ).map(keepPromise)
   const connect = fc
     .record({
       clientId: fc.string({ unit: character, minLength: 1, maxLength: 30 }),
@@ -129,7 +139,8 @@ export function connectPackets(version: Version): fc.Arbitrary<Packet> {
   const properties = some({
     sessionExpiryInterval: uint32,
     receiveMaximum: fc.integer({ min: 1, max: 65_535 }),
-    maximumPacketSize: fc.integer({ min: 1, max: 0xffff_ffff }),
+    // Room for a CONNACK.
+    maximumPacketSize: fc.integer({ min: 100, max: 0xffff_ffff }),
     topicAliasMaximum: uint16,
     requestResponseInformation: fc.boolean(),
     requestProblemInformation: fc.boolean(),

@@ -104,6 +104,25 @@ describe('the connection machine', () => {
     }
   })
 
+  it('asks for another token when one was refused that has expired, or the connection ended for it', () => {
+    const policy = { ...POLICY, usesToken: true }
+    const up: [number, Said][] = [
+      [0, { type: 'start' }],
+      [10, { type: 'authorized' }],
+    ]
+    for (const said of [
+      { type: 'refused', code: 5, tokenExpired: true },
+      { type: 'refused', code: 0x87, tokenExpired: true },
+      { type: 'closed', message: 'over', tokenExpired: true },
+    ] as const) {
+      const [machine, done] = run([...up, [20, said], [520, { type: 'timer' }]], policy)
+      expect(done).to.deep.equal(['authorize', 'open', 'authorize'])
+      expect(publicState(machine)).to.include({ state: 'connecting', reason: 'token', failed: 1 })
+    }
+    const [banned] = run([...up, [20, { type: 'refused', code: 0x8a, tokenExpired: true }]], policy)
+    expect(publicState(banned)).to.include({ state: 'stopped', reason: 'refused' })
+  })
+
   it('stops after its last try', () => {
     const fails: [number, Said][] = [1, 2, 3].flatMap((i) => [
       [i * 100_000, { type: 'closed', message: 'no' }],

@@ -11,9 +11,16 @@ import {
 import type { Leave, Member, RoomDiff, RoomSnapshot } from '../../../protocol/index.ts'
 
 const TIME = '2026-01-01T00:00:00.000Z'
+/** Since when people are there for a server that has started anew. */
+const LATER = '2026-01-01T01:00:00.000Z'
 const SETTLE_MS = 5000
 
 const member = (user: string, n = 0): Member => ({ user, status: 'online', since: TIME, data: n })
+/** The snapshot of a server that has started anew. */
+const anew = (version: number, ...users: string[]): RoomInput => {
+  const members = users.map((user) => ({ ...member(user), since: LATER }))
+  return { type: 'snapshot', snapshot: { room: 'r', version, size: users.length, members } }
+}
 const leave = (user: string): Leave => ({ user, reason: 'left', since: TIME, lastSeen: TIME })
 const snapshot = (version: number, ...users: string[]): RoomInput => ({
   type: 'snapshot',
@@ -72,25 +79,52 @@ describe('the view of a room', () => {
     expect(isCurrent(view)).to.equal(true)
   })
 
-  it('keeps who is missing after a reconnection, and gives it up when it does not come back', () => {
+  it('keeps whom a server that has started anew does not know, and gives up who does not come back', () => {
     const lost: [number, RoomInput][] = [
       [0, snapshot(1, 'a', 'b', 'c')],
       [10, { type: 'lost' }],
       [20, { type: 'reading' }],
     ]
-    const [waiting, told] = run([...lost, [30, snapshot(9, 'a')], [40, diff(10, ['b'])]])
+    const [waiting, told] = run([...lost, [30, anew(9, 'a')], [40, diff(10, ['b'])]])
     expect(told.slice(3)).to.deep.equal(['', ''])
     expect([...membersOf(waiting).keys()].toSorted()).to.deep.equal(['a', 'b', 'c'])
     expect(isCurrent(waiting)).to.equal(false)
     const [settled, after] = run([
       ...lost,
-      [30, snapshot(9, 'a')],
+      [30, anew(9, 'a')],
       [40, diff(10, ['b'])],
       [5029, { type: 'timer' }],
       [5030, { type: 'timer' }],
     ])
     expect(after.slice(5)).to.deep.equal(['', '-c'])
     expect(isCurrent(settled)).to.equal(true)
+    const [empty] = run([...lost, [30, { type: 'nothing' }]])
+    expect(membersOf(empty).size).to.equal(3)
+  })
+
+  it('keeps them as long when it is read once more meanwhile, but nobody who leaves the new one', () => {
+    const [view, told] = run([
+      [0, snapshot(1, 'a', 'b', 'c')],
+      [20, { type: 'reading' }],
+      [30, anew(9, 'a', 'b')],
+      [3000, { type: 'reading' }],
+      [3010, anew(12, 'a')],
+      [5029, { type: 'timer' }],
+      [5030, { type: 'timer' }],
+    ])
+    expect(told.slice(2)).to.deep.equal(['', '', '-b', '', '-c'])
+    expect([...membersOf(view).keys()]).to.deep.equal(['a'])
+  })
+
+  it('believes a server that still knows somebody: who is missing has left', () => {
+    const [view, told] = run([
+      [0, snapshot(1, 'a', 'b', 'c')],
+      [20, { type: 'reading' }],
+      [25, diff(10, [], ['b'])],
+      [30, snapshot(9, 'a', 'b', 'd')],
+    ])
+    expect(told[3]).to.equal('+d -c -b')
+    expect(isCurrent(view)).to.equal(true)
   })
 
   it('has no members above the announce limit, and tells nobody’s leave for it', () => {

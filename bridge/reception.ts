@@ -1,0 +1,62 @@
+import type { ConnectionDocument, DocumentLimits } from '../protocol/index.ts'
+import { connectionKey } from './core/index.ts'
+import { readMessage } from './intake.ts'
+import type { LinkMessage } from './link/link.ts'
+import type { Metrics } from './metrics.ts'
+import type { Roster } from './roster.ts'
+import type { Sharing } from './sharing.ts'
+import type { Users } from './users.ts'
+
+/** Takes what the link brings to where it belongs. */
+export type Reception = (message: LinkMessage) => Promise<void>
+
+/** Options of {@link createReception}. */
+export interface ReceptionOptions {
+  readonly root: string
+  readonly documentLimits: DocumentLimits
+  readonly metrics: Metrics
+  readonly roster: Roster
+  readonly users: Users
+  readonly sharing: Sharing | undefined
+  /** A bridge says that presence is not fresh. */
+  readonly onOffline: () => void
+  /** A message was dropped. */
+  readonly onInvalid: (topic: string, error: string) => void
+  readonly onError: (error: unknown) => void
+}
+
+/** Creates it. */
+export function createReception(options: ReceptionOptions): Reception {
+  const { root, documentLimits, metrics, roster, users, sharing, onError } = options
+
+  async function takeDocument(
+    user: string,
+    client: string,
+    document: ConnectionDocument,
+  ): Promise<void> {
+    metrics.documents++
+    const { broker = null, connection, status } = document
+    if (status !== 'offline') roster.announced(broker, user, connectionKey(client, connection))
+    const apply = (said: ConnectionDocument): Promise<unknown> =>
+      users.apply(user, { type: 'document', client, document: said }).catch(onError)
+    await (sharing ? sharing.take(document, apply) : apply(document))
+  }
+
+  return async (message) => {
+    const incoming = readMessage(root, message, documentLimits)
+    switch (incoming.kind) {
+      case 'document':
+        await takeDocument(incoming.user, incoming.client, incoming.document)
+        return
+      case 'heartbeat':
+        roster.heartbeat(incoming.beat)
+        return
+      case 'status':
+        if (incoming.status === 'offline') options.onOffline()
+        return
+      case 'invalid':
+        metrics.invalid++
+        options.onInvalid(message.topic, incoming.error)
+    }
+  }
+}

@@ -1,0 +1,238 @@
+import { BOUNDS, recoveryOf } from './bounds.ts'
+import { explainEnds } from './explain.ts'
+import type { History, Outage } from './history.ts'
+import { NO_DATA, type Disorder, type Reading, type Shown, type Source } from './reading.ts'
+import { findTruth, type Claim, type Span, type Truth } from './truth.ts'
+
+/** What must never be, whatever is broken. */
+export type Invariant =
+  | Disorder
+  | 'a version went back'
+  | 'a ghost'
+  | 'a false offline'
+  | 'not shown in time'
+  | 'data that nobody gave'
+  | 'data that is out of date'
+  | 'dropped without a reason'
+  | 'a gap without a fault'
+  | 'not exact in the end'
+
+/** One violation. */
+export interface Violation {
+  readonly invariant: Invariant
+  /** A user, a room, or a room and a user. */
+  readonly key: string
+  readonly at: number
+  readonly reader: string
+  readonly detail: string
+}
+
+/** What was found, and how much was looked at. */
+export interface Verdict {
+  readonly violations: readonly Violation[]
+  readonly checks: Readonly<Record<string, number>>
+}
+
+/** How soon a version that was overtaken by an older one has to come again, in milliseconds. */
+const MENDED_MS = 3000
+
+/** For how long after a fault of ours a reader may have to read a room again, in milliseconds. */
+const GAP_MS = 15_000
+
+/** Compares what readers were shown with what was done. Pure. */
+export function judge(done: History, readings: readonly Reading[]): Verdict {
+  const { history, dropped } = explainEnds(done)
+  const truth = findTruth(history)
+  const violations: Violation[] = dropped.map(({ life, at }) => ({
+    invariant: 'dropped without a reason',
+    key: life.user,
+    at,
+    reader: 'its client',
+    detail: `${life.client} on broker ${life.broker}, up since ${Math.round(life.upAt ?? Number.NaN)}`,
+  }))
+  const checks = {
+    stretches: 0,
+    messages: 0,
+    versions: 0,
+    folds: 0,
+    documents: 0,
+    gaps: 0,
+    overtaken: 0,
+  }
+  for (const { said } of history.lives) {
+    checks.documents += said.filter(({ ackedAt }) => ackedAt !== null).length
+  }
+  for (const reading of readings) {
+    const { name: reader } = reading
+    checks.messages += reading.counts.messages
+    checks.versions += reading.counts.versions
+    checks.folds += reading.counts.folds
+    checks.gaps += reading.gaps.length
+    for (const { what, key, at, detail } of reading.misread) {
+      violations.push({ invariant: what, key, at, reader, detail })
+    }
+    for (const { key, at, detail, mendedAt } of reading.setbacks) {
+      checks.overtaken++
+      // Of two bridges one may be late with what it wrote first; it looks again, and readers drop it.
+      const isMended = mendedAt !== null && mendedAt <= at + MENDED_MS
+      if (history.isShared && isMended) continue
+      violations.push({ invariant: 'a version went back', key, at, reader, detail })
+    }
+    for (const { at, room } of reading.gaps) {
+      if (isNear(history.outages, at)) continue
+      const detail = 'the diff did not build upon what the reader had'
+      violations.push({ invariant: 'a gap without a fault', key: room, at, reader, detail })
+    }
+    for (const stretch of stretchesOf(reading, truth, history.outages)) {
+      checks.stretches++
+      const found = judgeStretch(stretch, truth.get(stretch.key), history.outages)
+      if (found) violations.push({ ...found, reader })
+    }
+  }
+  return { violations: violations.toSorted((a, b) => a.at - b.at), checks }
+}
+
+function isNear(outages: readonly Outage[], at: number): boolean {
+  return outages.some(({ from, to }) => from <= at && at <= to + GAP_MS)
+}
+
+/** What a reader was shown while it can be held to it; keys of which nothing came were absent. */
+function stretchesOf(
+  { shown, sessions }: Reading,
+  truth: ReadonlyMap<string, Truth>,
+  outages: readonly Outage[],
+): Shown[] {
+  const byPlace = new Map<string, Shown[]>()
+  for (const each of shown) {
+    const id = `${each.source} ${each.key}`
+    const list = byPlace.get(id)
+    if (list) list.push(each)
+    else byPlace.set(id, [each])
+  }
+  const places = new Set(byPlace.keys())
+  for (const key of truth.keys())
+    for (const source of sourcesOf(key)) places.add(`${source} ${key}`)
+  return [...places].flatMap((place) => {
+    const source = place.slice(0, place.indexOf(' ')) as Source
+    const key = place.slice(place.indexOf(' ') + 1)
+    const list = byPlace.get(place) ?? []
+    return sessions.flatMap(({ from, until }) => {
+      const exactFrom = exactSince(from, outages)
+      const own = list.filter((each) => each.from < until && each.until > from)
+      const all = own.length > 0 ? own : [{ source, key, value: null, from, until }]
+      return all
+        .map((each) => ({ ...each, from: Math.max(each.from, exactFrom) }))
+        .filter((each) => each.from < each.until)
+    })
+  })
+}
+
+function sourcesOf(key: string): readonly Source[] {
+  return key.includes(' ') ? ['member', 'fold'] : ['document', 'status']
+}
+
+/** When a reader has everything that is retained. A broker that was started anew has to be told it first. */
+function exactSince(from: number, outages: readonly Outage[]): number {
+  const recovered = outages
+    .filter((outage) => outage.from <= from && from <= outage.to + recoveryOf(outage))
+    .map(({ to }) => to + BOUNDS.settled.ms)
+  return Math.max(from + BOUNDS.subscribed.ms, ...recovered)
+}
+
+type Found = Omit<Violation, 'reader'>
+
+function judgeStretch(
+  stretch: Shown,
+  truth: Truth | undefined,
+  outages: readonly Outage[],
+): Found | undefined {
+  const { key, value, source } = stretch
+  const { claims = [], present = [] } = truth ?? {}
+  if (value === null) return judgeAbsence(stretch, present)
+  const fitting = value === NO_DATA ? claims : claims.filter((claim) => claim.value === value)
+  const ghostAt = firstUncovered(
+    stretch,
+    fitting.map(({ possible }) => possible),
+  )
+  if (ghostAt !== undefined) {
+    const isAnyone = firstUncovered(
+      { from: ghostAt, until: ghostAt + 1 },
+      claims.map((c) => c.possible),
+    )
+    const wrongData = fitting.length > 0 ? 'data that is out of date' : 'data that nobody gave'
+    const invariant = isAnyone === undefined ? wrongData : 'a ghost'
+    const detail = `${source} shows ${value} from ${time(stretch.from)} to ${time(stretch.until)}; allowed ${spans(fitting.map(({ possible }) => possible))}`
+    return { invariant, key, at: ghostAt, detail }
+  }
+  if (value === NO_DATA) return undefined
+  return judgeAge(stretch, fitting, claims, outages)
+}
+
+function judgeAbsence(stretch: Shown, present: Truth['present']): Found | undefined {
+  const { key, source } = stretch
+  for (const { from, until, shownBy } of present) {
+    const begin = Math.max(stretch.from, shownBy)
+    if (begin >= Math.min(stretch.until, until)) continue
+    // Who was absent already when it came has not been shown yet; who was not has been taken away.
+    const invariant = stretch.from <= shownBy ? 'not shown in time' : 'a false offline'
+    const detail = `${source} shows nobody from ${time(stretch.from)} to ${time(stretch.until)}; there from ${time(from)} to ${time(until)}, to be shown by ${time(shownBy)}`
+    return { invariant, key, at: begin, detail }
+  }
+  return undefined
+}
+
+/** Looks for a newer document that must have been shown in place of this one. */
+function judgeAge(
+  stretch: Shown,
+  shown: readonly Claim[],
+  claims: readonly Claim[],
+  outages: readonly Outage[],
+): Found | undefined {
+  for (const newer of claims) {
+    const begin = Math.max(stretch.from, newer.newest.from)
+    const end = Math.min(stretch.until, newer.newest.until)
+    if (begin >= end || newer.value === stretch.value || newer.value === 0) continue
+    if (!shown.every((claim) => isOlder(claim, newer, begin, outages))) continue
+    const detail = `${stretch.source} shows ${stretch.value} from ${time(stretch.from)} to ${time(stretch.until)}; ${newer.value} was newer from ${time(newer.newest.from)} to ${time(newer.newest.until)}`
+    return { invariant: 'data that is out of date', key: stretch.key, at: begin, detail }
+  }
+  return undefined
+}
+
+/** How far apart the documents of two connections have to be to have an order, in milliseconds. */
+const APART_MS = 3000
+
+/** Whether a document is certainly older: of one connection by its place, of two by time, if nothing was broken. */
+function isOlder(claim: Claim, newer: Claim, at: number, outages: readonly Outage[]): boolean {
+  if (claim.life === newer.life) return claim.place < newer.place
+  // Who has said nothing gives no data.
+  if (claim.value === 0) return true
+  if (claim.ackedAt === null || newer.at < claim.ackedAt + APART_MS) return false
+  const since = claim.at
+  const isDisturbed = outages.some(
+    ({ from, to, harm }) =>
+      (from <= (newer.ackedAt ?? newer.at) + BOUNDS.settled.ms &&
+        to + BOUNDS.settled.ms >= since) ||
+      // Whose data is the newest is not retained.
+      (harm === 'empty' && from >= since && from <= at),
+  )
+  return !isDisturbed
+}
+
+/** The first moment of a time that none of the others covers. */
+function firstUncovered(span: Span, by: readonly Span[]): number | undefined {
+  let at = span.from
+  for (const { from, until } of by.toSorted((a, b) => a.from - b.from)) {
+    if (from > at) break
+    at = Math.max(at, until)
+  }
+  return at < span.until ? at : undefined
+}
+
+function spans(list: readonly Span[]): string {
+  return list.map(({ from, until }) => `${time(from)} to ${time(until)}`).join(', ') || 'never'
+}
+
+function time(at: number): string {
+  return Number.isFinite(at) ? String(Math.round(at)) : 'ever'
+}

@@ -1,0 +1,81 @@
+import { startProgram, type Program } from './process.ts'
+import { startRedis, type RedisServer } from './redis.ts'
+import { inScenario, onTeardown } from './teardown.ts'
+
+/** Several servers on one Redis of their own. */
+export interface ServerCluster {
+  readonly redis: RedisServer
+  readonly servers: readonly Program[]
+  /** One of them, counted from 0. */
+  at(index: number): Program
+  /** Starts one more; with a port, where another one was. */
+  start(mqttPort?: number): Promise<Program>
+  /** Ends one of them with SIGTERM and starts a new one on its port. */
+  restart(index: number): Promise<Program>
+}
+
+/** How the servers are started. */
+export interface ServerClusterOptions {
+  readonly flags?: readonly string[]
+  /** Where they find Redis, when there is something between. */
+  readonly redisUrl?: (redis: RedisServer) => Promise<string>
+}
+
+/** Starts so many servers; they are killed at the end of the test or the scenario. */
+export async function startCluster(
+  count: number,
+  options: ServerClusterOptions = {},
+): Promise<ServerCluster> {
+  const redis = await startRedis()
+  onTeardown(() => redis.close())
+  const url = (await options.redisUrl?.(redis)) ?? redis.url
+  const flags = ['--redis', url, '--cluster', ...(options.flags ?? [])]
+  const start = (mqttPort = 0): Promise<Program> => startProgram({ flags, mqttPort })
+  const servers = await Promise.all(Array.from({ length: count }, () => start()))
+
+  function at(index: number): Program {
+    const server = servers[index]
+    if (!server) throw new Error(`there is no server ${index}`)
+    return server
+  }
+
+  return {
+    redis,
+    servers,
+    at,
+    start,
+    async restart(index) {
+      const { mqttPort } = at(index)
+      await at(index).stop()
+      return (servers[index] = await start(mqttPort))
+    },
+  }
+}
+
+/** Gives what all tests of a suite share; it is taken down behind the last one. */
+export function shareInSuite<T>(create: () => Promise<T>): () => T {
+  let shared: { readonly value: T } | undefined
+  let release = (): void => {}
+  let ended: Promise<void> | undefined
+
+  before(async function () {
+    this.timeout(60_000)
+    const isOver = new Promise<void>((resolve) => (release = resolve))
+    await new Promise<void>((resolve, reject) => {
+      ended = inScenario(async () => {
+        shared = { value: await create() }
+        resolve()
+        await isOver
+      })
+      ended.catch(reject)
+    })
+  })
+  after(async () => {
+    release()
+    if (shared) await ended
+  })
+  return () => {
+    if (!shared) throw new Error('what the suite shares is there only during its tests')
+    return shared.value
+  }
+}
