@@ -101,6 +101,11 @@ export function nextMessageId(client: AedesClient): number {
   return id
 }
 
+/** Begins with 1, as others do; Aedes begins anywhere. */
+export function restartMessageIds(client: AedesClient): void {
+  client._nextId = 1
+}
+
 /** A packet that a client has sent, as far as it is looked at here. */
 export interface SeenPacket {
   readonly cmd: string

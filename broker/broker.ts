@@ -112,7 +112,9 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
     maxQueued,
     onDropped: () => metrics.droppedFromWindows++,
     queueOf: (clientId) => store.queueOf(clientId),
-    keepForAbsent: (packet, served) => store.keepForAbsent(packet, served),
+    keepForAbsent: (packet, served) =>
+      store.keepForAbsent(packet, served, (name) => others?.serves(name, packet) ?? true),
+    serves: (name, packet) => others?.serves(name, packet) ?? true,
     mayRead: (client, { topic }) => {
       const grant = registry.get(client as AedesClient)?.grant
       return grant !== undefined && mayRead(root, topic, grant)

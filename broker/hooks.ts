@@ -25,6 +25,7 @@ import { credentialsOf } from './credentials.ts'
 import { causeOfEnd, causeOfError } from './ends.ts'
 import { createTally } from './limits/tally.ts'
 import type { Cluster } from './cluster/cluster.ts'
+import { isSharedName } from './fanout/shared-name.ts'
 import type { Sessions } from './limits/sessions.ts'
 import type { Usage } from './limits/usage.ts'
 import type { Liveness } from './liveness/liveness.ts'
@@ -274,9 +275,16 @@ export function connectHooks(aedes: Aedes, context: HookContext): void {
   aedes.on('connectionError', noteError)
   aedes.on('clientDisconnect', (client: Client) => {
     const connection = registry.get(client as AedesClient)
+    others?.sharesChanged()
     if (connection) inOrder(connection, () => endOf(connection))
   })
-  aedes.on('subscribe', (subscriptions) => context.store.noteGrants(subscriptions))
+  aedes.on('subscribe', (subscriptions) => {
+    context.store.noteGrants(subscriptions)
+    if (subscriptions.some(({ topic }) => isSharedName(topic))) others?.sharesChanged()
+  })
+  aedes.on('unsubscribe', (filters) => {
+    if (filters.some(isSharedName)) others?.sharesChanged()
+  })
   aedes.on('publish', (packet) => order.published(packet))
 
   function noteError(client: Client, error: Error): void {

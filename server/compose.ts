@@ -150,7 +150,7 @@ async function openBridge(start: Start, broker: Broker | undefined): Promise<Bri
   const store = await openStore(start)
   const create = async (link: Link, alone: boolean): Promise<Bridge> => {
     const bridge = await parts.createBridge(
-      bridgeOptions(config, link, alone, logger, store, broker?.id),
+      bridgeOptions(config, link, alone, logger, store, broker),
     )
     steps.add('bridge', () => bridge.close())
     // Where others live on, the ends of the connections are for this bridge to note.

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Server } from 'node:http'
 import { hostname } from 'node:os'
-import type { BrokerOptions, Limits } from '../broker/index.ts'
+import type { Broker, BrokerOptions, Limits } from '../broker/index.ts'
 import type {
   BridgeOptions,
   Link,
@@ -58,7 +58,7 @@ export function brokerOptions(
  * What the configuration means for the bridge.
  *
  * @param alone whether its broker outlives it, so that it has to find its way back after a restart
- * @param broker the id of the broker in this process
+ * @param broker the broker in this process
  */
 export function bridgeOptions(
   config: Config,
@@ -66,14 +66,17 @@ export function bridgeOptions(
   alone: boolean,
   logger: Logger,
   store?: Store,
-  broker?: string,
+  broker?: Broker,
 ): BridgeOptions {
   return {
     link,
     ...(store && { store }),
     // One of several has a bridge of its own, which cares for its connections.
     ...(config.cluster && broker !== undefined
-      ? { id: broker, scope: { broker } }
+      ? {
+          id: broker.id,
+          scope: { broker: broker.id, hearsOthers: () => broker.isConnected },
+        }
       : { id: bridgeId(config) }),
     journal: alone && !store,
     root: config.root,

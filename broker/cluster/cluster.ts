@@ -15,6 +15,7 @@ import { createMembership } from './membership.ts'
 import { createMessageLog, type MessageLog } from './message-log.ts'
 import { createMoves, type Moves } from './moves.ts'
 import { createSharedSessions, type AdoptedSession } from './shared-sessions.ts'
+import { createShares, type Shares } from './shares.ts'
 import { createWillJournal, type OrphanedWill, type WillJournal } from './will-journal.ts'
 
 /** This broker among the others that share its Redis. */
@@ -24,6 +25,9 @@ export interface Cluster {
   readonly clients: ClientClaims
   readonly wills: WillJournal
   readonly claim: Moves['claim']
+  readonly serves: Shares['serves']
+  /** Somebody has subscribed to something that is shared, or has unsubscribed. */
+  sharesChanged(): void
   /** Keeps the will of a connection where others find it, unless it is about presence, or not allowed. */
   keepWill(connection: Connection): void
   /** Joins: what is retained is here when this resolves, and the others are heard. */
@@ -84,6 +88,7 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
   const load = (name: string, answer: 'text' | 'bytes' = 'text'): Script =>
     loadScriptFile(redis, new URL(`./scripts/${name}.lua`, import.meta.url), answer)
   const topics = createTopics(root)
+  let tellShares: NodeJS.Immediate | undefined
   let leaving: Promise<void> | undefined
 
   const log = createMessageLog({
@@ -137,7 +142,17 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
       options.onTaken()
     },
     onDead: inherit,
+    onBeat(brokers) {
+      shares.keepOnly(brokers)
+      shares.tell()
+    },
     onError: (error) => logger.debug({ error: String(error) }, 'could not beat'),
+  })
+  const shares = createShares({
+    broker,
+    say: (word) => log.say(word),
+    live: () => options.fanout.shared(),
+    kept: () => store.sharedNames(),
   })
   const moves = createMoves({
     ...options,
@@ -152,10 +167,14 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
 
   function onWord(word: Word, from: string, number: number): void {
     if (word.type === 'takeover') {
-      moves.letGo(word.clientId, word.claim)
+      moves.letGo(word.clientId, word.claim, word.holder)
     } else if (word.type === 'released') {
       const handover = { broker: from, position: word.position, ownPosition: number }
       moves.released(word.clientId, handover)
+    } else if (word.type === 'shares') {
+      shares.heard(from, word)
+    } else if (word.type === 'hello') {
+      shares.tell(true)
     } else {
       options.onWord(word)
     }
@@ -205,6 +224,14 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
     clients,
     wills,
     claim: (...claim) => moves.claim(...claim),
+    serves: (name, packet) => shares.serves(name, packet),
+    sharesChanged() {
+      // Once for all that change in one turn.
+      tellShares ??= setImmediate(() => {
+        tellShares = undefined
+        shares.tell()
+      })
+    },
     keepWill({ id, client, identity, grant }) {
       const { will } = client
       if (!will || !identity || !grant) return

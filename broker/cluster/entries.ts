@@ -4,8 +4,16 @@ import type { EmittedPacket } from '../aedes-internals.ts'
 
 /** What one broker says to the others beside the messages of clients. */
 export type Word =
-  /** A client id was claimed for a connection of the speaker: whoever has an older one ends it. */
-  | { readonly type: 'takeover'; readonly clientId: string; readonly claim: number }
+  /**
+   * A client id was claimed for a connection of the speaker: whoever has an older one ends it, and the broker
+   * that had it last hands over its session.
+   */
+  | {
+      readonly type: 'takeover'
+      readonly clientId: string
+      readonly claim: number
+      readonly holder: string
+    }
   /**
    * The speaker has ended its connection of a client id. Its session is in Redis, with what the speaker had
    * read of the log up to a number, and with what it had published itself.
@@ -15,8 +23,8 @@ export type Word =
   | { readonly type: 'unload'; readonly unloadKey: string }
   /** All connections of a client id are to end. */
   | { readonly type: 'kick'; readonly clientId: string }
-  /** The shared subscriptions of which the speaker has members. */
-  | { readonly type: 'shares'; readonly names: readonly string[] }
+  /** The shared subscriptions of which the speaker has members: such as are there, and such as have a session. */
+  | { readonly type: 'shares'; readonly live: readonly string[]; readonly kept: readonly string[] }
   /** The speaker is new, or has missed something: whoever has said what lasts says it again. */
   | { readonly type: 'hello' }
 

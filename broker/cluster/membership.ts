@@ -27,6 +27,8 @@ export interface MembershipOptions {
   readonly position: () => number
   /** Redis was restarted, replaced or emptied, and may have lost something. */
   readonly onLost: () => void
+  /** Those brokers are there. */
+  readonly onBeat: (brokers: ReadonlySet<string>) => void
   /** Others took this broker for dead, since it was not running. */
   readonly onTaken: () => void
   /**
@@ -62,10 +64,10 @@ export function createMembership(options: MembershipOptions): Membership {
 
   async function beat(): Promise<number> {
     const data = await redis.incarnation()
-    const [before, count, isNew, ...silent] = (await scripts.beat(
+    const [before, count, isNew, brokers, silent] = (await scripts.beat(
       [keys.brokers, keys.head],
       [broker, data, String(options.position()), String(DEAD_MS)],
-    )) as readonly [string, number, number, ...string[]]
+    )) as readonly [string, number, number, readonly string[], readonly string[]]
     const now = clock.now()
     if (now - answeredAt > AWAY_MS) steadySince = now
     answeredAt = now
@@ -74,6 +76,7 @@ export function createMembership(options: MembershipOptions): Membership {
     known = data
     if (isOther) options.onLost()
     else if (isNew === 1 && !isFirst) options.onTaken()
+    options.onBeat(new Set(brokers))
     if (now - steadySince >= DEAD_MS) for (const other of silent) await take(other)
     return count
   }

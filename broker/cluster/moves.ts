@@ -15,8 +15,8 @@ export interface Moves {
    * @throws when Redis does not answer
    */
   claim(clientId: string, connection: string, user: string, isClean: boolean): Promise<boolean>
-  /** Another broker has claimed a client id. */
-  letGo(clientId: string, claim: number): void
+  /** Another broker has claimed a client id, which one of us had last. */
+  letGo(clientId: string, claim: number, holder: string): void
   /** Another broker has let go of a client id. */
   released(clientId: string, handover: Handover): void
 }
@@ -88,14 +88,14 @@ export function createMoves(options: MovesOptions): Moves {
       // It is there, or may be on its way to Redis.
       const mayHaveSession = hasSession || (!isClean && isPreviousAlive)
       const released = mayHaveSession && isPreviousAlive ? whenReleased(clientId) : undefined
-      say({ type: 'takeover', clientId, claim: number })
+      say({ type: 'takeover', clientId, claim: number, holder: previous })
       const handover = await released
       if (!mayHaveSession) return true
       if (isClean) await sessions.end(clientId)
       else await sessions.fetch(clientId, handover ?? (await handoverOfDead(previous)))
       return true
     },
-    letGo(clientId, claim) {
+    letGo(clientId, claim, holder) {
       if (!clients.isOlder(clientId, claim)) return
       options.endConnection(clientId, () => {
         sessions
@@ -103,7 +103,8 @@ export function createMoves(options: MovesOptions): Moves {
           .then((position) => {
             clients.forget(clientId)
             options.onMoved(clientId)
-            return say({ type: 'released', clientId, position })
+            if (holder === broker) say({ type: 'released', clientId, position })
+            return undefined
           })
           .catch(onError)
       })

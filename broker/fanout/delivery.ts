@@ -75,7 +75,7 @@ export function createDelivery(
         retain: packet.retain && grant.retainAsPublished,
         identifiers: grant.identifiers,
       })
-      // A message above what the client takes counts as delivered [MQTT-3.1.2-28].
+      // A message above what the client takes counts as delivered [MQTT-3.1.2-25].
       if (!bytes || bytes.length > (client.maximumPacketSize ?? Infinity)) return
       gatherer.write(client.conn, bytes)
     }

@@ -17,6 +17,8 @@ export interface FanoutEmitter {
   adopt(client: Client): void
   /** Whether a client's packet fits what it was sent: no acknowledgement of the wrong kind. */
   expects(client: Client, packet: SeenPacket): boolean
+  /** The shared subscriptions that somebody has who is connected. */
+  shared(): Iterable<string>
   /** Adds a listener under a filter. */
   on(filter: string, listener: Notify, done?: () => void): FanoutEmitter
   /** Removes a listener from a filter, at once. */
@@ -51,7 +53,7 @@ export function createFanoutEmitter(options: FanoutOptions = {}): FanoutEmitter 
   function fanOut(packet: EmittedPacket, done: (error?: Error) => void): number {
     const matched = subscribers.match(packet.topic)
     const delivery = createMessageDelivery(packet)
-    const count = forEachReader(matched, packet.clientId, delivery.deliver)
+    const count = forEachReader(matched, packet, delivery.deliver, policy.serves)
     if (packet.qos > 0) policy.keepForAbsent(packet, delivery.served)
     brake(packet.clientId ?? '', delivery.isBehind, () => done(delivery.failure))
     // Last, because one that throws is a bug of its owner and must not cost anybody a message.
@@ -69,6 +71,7 @@ export function createFanoutEmitter(options: FanoutOptions = {}): FanoutEmitter 
       client.once('connected', () => reader.outbox.start())
     },
     expects: (client, packet) => outboxes.get(client)?.expects(packet) ?? true,
+    shared: () => subscribers.shared(),
     on(filter, listener, done) {
       subscribers.add(filter, owners.find(listener) ?? listener)
       done?.()

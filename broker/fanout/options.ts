@@ -1,6 +1,7 @@
 import type { Client } from 'aedes'
 import type { AedesClient, EmittedPacket } from '../aedes-internals.ts'
 import type { OutgoingQueue } from '../persistence/outgoing-queue.ts'
+import type { Serves } from './shared-group.ts'
 import { cutSlowReader } from './slow-readers.ts'
 
 /** Options of the fan-out. */
@@ -28,6 +29,11 @@ export interface FanoutOptions {
    */
   readonly keepForAbsent?: (packet: EmittedPacket, served: ReadonlySet<string>) => void
   /**
+   * Whether a message for a shared subscription is for a member of this broker; there may be others.
+   * @default it is
+   */
+  readonly serves?: Serves
+  /**
    * How many messages above QoS 0 may wait for the acknowledgements of a client in a clean session, of which
    * the oldest goes first. @default 1000
    */
@@ -50,6 +56,7 @@ export const FANOUT_DEFAULTS: Required<FanoutOptions> = {
   deliveriesPerTurn: 4096,
   queueOf: () => undefined,
   keepForAbsent: () => {},
+  serves: () => true,
   maxQueued: 1000,
   onDropped: () => {},
 }

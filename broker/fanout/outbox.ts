@@ -2,6 +2,7 @@ import type { QoS } from 'mqtt-packet'
 import { generate } from 'mqtt-packet'
 import {
   nextMessageId,
+  restartMessageIds,
   watchPackets,
   type AedesClient,
   type EmittedPacket,
@@ -45,6 +46,7 @@ export class Outbox {
     this.#client = client
     this.#policy = policy
     this.#gatherer = gatherer
+    restartMessageIds(client)
     watchPackets(client, ({ cmd, messageId, reasonCode }) => {
       if (messageId === undefined || !this.#inFlight.has(messageId)) return
       if (cmd === 'pubrec' && (reasonCode ?? 0) < FAILURE) {
@@ -155,7 +157,7 @@ export class Outbox {
     if (!this.#write(message, variant, qos, messageId, dup)) queue.remove({ messageId })
   }
 
-  /** False when the client does not take messages of this size; one counts as delivered [MQTT-3.1.2-28]. */
+  /** False when the client does not take messages of this size; one counts as delivered [MQTT-3.1.2-25]. */
   #write(message: Message, variant: Variant, qos: 1 | 2, messageId: number, dup: boolean): boolean {
     const client = this.#client
     const bytes = message.numbered(variant, qos, messageId, dup)

@@ -1,7 +1,7 @@
-import type { Notify } from '../aedes-internals.ts'
+import type { EmittedPacket, Notify } from '../aedes-internals.ts'
 import type { Reader, ReaderSubscription } from './adopt-client.ts'
 import { combineGrants, type Grant } from './grant.ts'
-import { SharedGroup } from './shared-group.ts'
+import { SharedGroup, type Serves } from './shared-group.ts'
 
 /** What the index holds: a client's subscription, those that share one, or a listener that is no client's. */
 export type Subscriber = ReaderSubscription | SharedGroup | Notify
@@ -15,16 +15,18 @@ export type Deliver = (reader: Reader, grant: Grant, group?: string) => void
  */
 export function forEachReader(
   matched: readonly ReadonlySet<Subscriber>[],
-  publisher: string | undefined,
+  packet: EmittedPacket,
   deliver: Deliver,
+  serves: Serves,
 ): number {
+  const publisher = packet.clientId
   let count = 0
   const [only] = matched
   if (only && matched.length === 1) {
     // A client has a filter once, so nothing can overlap. By far the most frequent case.
     for (const subscriber of only) {
       if (typeof subscriber === 'function') continue
-      if (subscriber instanceof SharedGroup) subscriber.deliver(deliver)
+      if (subscriber instanceof SharedGroup) subscriber.deliver(deliver, packet, serves)
       else deliver(subscriber.reader, grantFor(subscriber, publisher))
       count++
     }
@@ -37,7 +39,7 @@ export function forEachReader(
   for (const subscribers of matched) {
     for (const subscriber of subscribers) {
       if (!(subscriber instanceof SharedGroup)) continue
-      subscriber.deliver(deliver)
+      subscriber.deliver(deliver, packet, serves)
       count++
     }
   }

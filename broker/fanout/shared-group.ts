@@ -1,6 +1,10 @@
 import type { ReaderSubscription } from './adopt-client.ts'
 import { canReceive } from './can-receive.ts'
+import type { EmittedPacket } from '../aedes-internals.ts'
 import type { Deliver } from './readers.ts'
+
+/** Whether a message for a shared subscription is for a member of this broker. */
+export type Serves = (name: string, packet: EmittedPacket) => boolean
 
 /** Those who share a subscription: each message goes to one of them (4.8.2). */
 export class SharedGroup {
@@ -25,7 +29,8 @@ export class SharedGroup {
   }
 
   /** Delivers to the member whose turn it is: rather one that is ready for more than one that is not. */
-  deliver(deliver: Deliver): void {
+  deliver(deliver: Deliver, packet: EmittedPacket, serves: Serves): void {
+    if (!serves(this.#name, packet)) return
     let chosen: ReaderSubscription | undefined
     for (const member of this.#members) {
       if (!canReceive(member.reader.client)) continue

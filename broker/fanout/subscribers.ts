@@ -10,6 +10,8 @@ export interface Subscribers {
   add(name: string, subscriber: Exclude<Subscriber, SharedGroup>): void
   remove(name: string, subscriber: Exclude<Subscriber, SharedGroup>): void
   match(topic: string): ReadonlySet<Subscriber>[]
+  /** The names of those that are shared. */
+  shared(): Iterable<string>
 }
 
 /** Creates an empty collection. */
@@ -45,6 +47,7 @@ export function createSubscribers(): Subscribers {
       else index.remove(filterOf(name), subscriber)
     },
     match: (topic) => index.match(topic),
+    shared: () => groups.keys(),
   }
 }
 

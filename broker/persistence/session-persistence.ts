@@ -62,6 +62,8 @@ export class SessionPersistence {
   readonly #index = createFilterIndex<SessionSubscription>()
   /** Those that are shared, by what they match. */
   readonly #shared = createFilterIndex<SessionSubscription>()
+  /** The same by name. */
+  readonly #sharing = new Map<string, Set<SessionSubscription>>()
   readonly #outgoing = new Map<string, OutgoingQueue>()
   readonly #incoming = new IncomingIds()
   /** The sessions that outlive their connection, with or without subscriptions. */
@@ -95,6 +97,11 @@ export class SessionPersistence {
   /** The sessions that outlive their connection. */
   sessions(): Iterable<string> {
     return this.#kept
+  }
+
+  /** The shared subscriptions of sessions. */
+  sharedNames(): Iterable<string> {
+    return this.#sharing.keys()
   }
 
   /** Everything there is of a session. */
@@ -178,7 +185,7 @@ export class SessionPersistence {
         this.#unindex(before)
         stored.set(own.topic, own)
         // Messages are stored for who asked for them above QoS 0.
-        if (own.qos > 0) this.#indexOf(own).add(filterOf(own.topic), own)
+        if (own.qos > 0) this.#addToIndex(own)
         this.#changed(client.id, `s:${own.topic}`)
       }
     })
@@ -282,7 +289,11 @@ export class SessionPersistence {
    * Queues a message for one session of each shared subscription that it matches and of which no member was
    * there (4.8.2): for the one that has least to do when it is back.
    */
-  keepForAbsent(packet: AedesPublishPacket, served: ReadonlySet<string>): void {
+  keepForAbsent(
+    packet: AedesPublishPacket,
+    served: ReadonlySet<string>,
+    serves: (name: string) => boolean = () => true,
+  ): void {
     const chosen = new Map<string, SessionSubscription>()
     for (const matching of this.#shared.match(packet.topic)) {
       for (const member of matching) {
@@ -292,6 +303,7 @@ export class SessionPersistence {
       }
     }
     for (const [group, member] of chosen) {
+      if (!serves(group)) continue
       // Beside a copy that its other subscriptions may have for it.
       void this.outgoingEnqueue(member, { ...packet, brokerId: `${packet.brokerId}${group}` })
     }
@@ -356,8 +368,20 @@ export class SessionPersistence {
     })
   }
 
+  #addToIndex(subscription: SessionSubscription): void {
+    const { topic } = subscription
+    this.#indexOf(subscription).add(filterOf(topic), subscription)
+    if (isSharedName(topic)) {
+      getOrCreate(this.#sharing, topic, () => new Set<SessionSubscription>()).add(subscription)
+    }
+  }
+
   #unindex(subscription: SessionSubscription | undefined): void {
     if (subscription === undefined) return
+    const sharing = this.#sharing.get(subscription.topic)
+    if (sharing?.delete(subscription) && sharing.size === 0) {
+      this.#sharing.delete(subscription.topic)
+    }
     this.#indexOf(subscription).remove(filterOf(subscription.topic), subscription)
   }
 

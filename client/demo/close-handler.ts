@@ -28,10 +28,12 @@ export function createCloseHandler(): CloseHandler {
         gone.add(key)
         return wasHere ? 'went' : null
       }
-      gone.delete(key)
+      const wasGone = gone.delete(key)
       if (!document.rooms?.has(room) || present.has(key)) return null
       present.add(key)
-      return 'came'
+      // A connection that says again what it is was there before anybody looked.
+      const isRepeated = (document.seq ?? 0) > 0
+      return isRepeated && isMember && !wasGone ? null : 'came'
     },
   }
 }

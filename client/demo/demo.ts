@@ -23,7 +23,7 @@ const joinButton = byId('join-button', HTMLButtonElement)
 
 for (const place of document.querySelectorAll<HTMLElement>('[data-grace]')) {
   const ms = grace[place.dataset['grace'] ?? ''] ?? 0
-  place.textContent = `${ms / 1000} s`
+  place.textContent = `${ms / 1000}\u00a0s`
 }
 
 const feed = createFeed()
@@ -78,9 +78,11 @@ function look(watched: string): { readonly room: string; readonly presence: Pres
     feed.told('silence', `${member.user} ${seat}`)
   })
   view.on('leave', ({ user, reason, last }) => {
-    members.left(user, reason ?? 'gone')
+    // Who says goodbye leaves; of anybody else it is told why.
+    const why = reason === 'left' ? '' : ` (${reason ?? 'gone'})`
+    members.left(user, `has left${why}`)
     const seconds = Math.round((Date.now() - Date.parse(last.since)) / 1000)
-    feed.told('gone', `${user} left (${reason ?? 'gone'}) after ${seconds} s`)
+    feed.told('gone', `${user} left${why} after ${seconds}\u00a0s`)
   })
   presence.subscribe(`${root}/connections/+/+`, ({ topic, text }) => {
     const parsed = parseTopic(root, topic)

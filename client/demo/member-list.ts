@@ -6,8 +6,8 @@ export interface MemberList {
   show(members: ReadonlyMap<string, Member>): void
   /** What a connection says of itself: who ends is held for a while. */
   hear(user: string, client: string, document: ConnectionDocument): void
-  /** A user has left, and is shown a moment longer with the reason. */
-  left(user: string, reason: string): void
+  /** A user has left, and is shown a moment longer with a word on it. */
+  left(user: string, farewell: string): void
   clear(): void
 }
 
@@ -43,8 +43,8 @@ export function createMemberList(grace: Readonly<Record<string, number>>): Membe
       if (held && held.until > now) return heldLine(member, held, now)
       return line(member.user, member.status, describe(member))
     })
-    for (const [user, reason] of farewells) {
-      if (!members.has(user)) lines.push(line(user, 'left', `left: ${reason}`))
+    for (const [user, farewell] of farewells) {
+      if (!members.has(user)) lines.push(line(user, 'left', farewell))
     }
     list.replaceChildren(...lines)
     byId('count', HTMLElement).textContent = String(members.size)
@@ -87,9 +87,9 @@ export function createMemberList(grace: Readonly<Record<string, number>>): Membe
       }
       draw()
     },
-    left(user, reason) {
+    left(user, farewell) {
       connections.delete(user)
-      farewells.set(user, reason)
+      farewells.set(user, farewell)
       setTimeout(() => {
         farewells.delete(user)
         draw()

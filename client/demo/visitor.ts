@@ -41,7 +41,7 @@ export function createVisitor(tell: (text: string, isIn: boolean) => void): Visi
       createWorker: () => (worker = new Worker('demo.worker.js', { type: 'module' })),
     })
     presence = Object.assign(mine, { name })
-    mine.room(room, { note: `joined by ${navigator.maxTouchPoints > 0 ? 'touch' : 'keyboard'}` })
+    mine.room(room, { note: navigator.maxTouchPoints > 0 ? 'on a phone' : 'at a desk' })
     mine.on('state', ({ state, message }) => {
       if (presence !== mine) return
       if (state === 'online') tell(`You are ${name}, in ${room}.`, true)

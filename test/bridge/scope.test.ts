@@ -103,6 +103,7 @@ describe('a bridge that hears the documents of one broker only', () => {
     await world.say('lamp/lamp', 'online')
     world.link.goDown()
     await world.link.comeUp(false)
+    await world.wait(1)
     await answerEmpty(world, 'b2')
     await world.wait(60)
     expect(world.retained('users/ann/status')).to.equal('online')

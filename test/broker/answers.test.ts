@@ -157,6 +157,21 @@ describe('a version 5 client that takes small packets only', () => {
       expect(Boolean(puback?.cmd === 'puback' && puback.properties?.reasonString)).to.equal(isLong)
     }
   })
+
+  it('is sent away without a reason in words', async () => {
+    const limits = { maxMessagesPerSecond: 1, maxDocumentsPerSecond: 1 }
+    for (const [maximumPacketSize, isLong] of [
+      [1000, true],
+      [20, false],
+    ] as const) {
+      const { connect } = await startTcpBroker({ limits })
+      const peer = await connect({ ...V5, properties: { maximumPacketSize } })
+      for (let i = 0; i < 20; i++) peer.publish({ topic: 'flood' })
+      expect(await peer.closed).to.equal(0x96)
+      const last = peer.packets.at(-1)
+      expect(Boolean(last?.cmd === 'disconnect' && last.properties?.reasonString)).to.equal(isLong)
+    }
+  })
 })
 
 describe('a version 5 publication that is refused', () => {

@@ -1,10 +1,12 @@
+import { once } from 'node:events'
+import { connect as connectTcp } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { expect } from 'chai'
 import type { IPublishPacket } from 'mqtt-packet'
 import { createBroker } from '../../broker/index.ts'
 import { connectPeer, type MqttPeer, type PeerOptions } from '../helpers/mqtt-peer.ts'
 import { startTcpBroker, type TcpBroker } from '../helpers/tcp-broker.ts'
-import { packet, props, text, u16 } from './gate/bytes.ts'
+import { connectOf, packet, props, text, u16 } from './gate/bytes.ts'
 
 const V5 = { version: 5 } as const satisfies PeerOptions
 const SLEEPER = {
@@ -213,6 +215,24 @@ describe('version 5: wills', () => {
     const peer = await connect({ ...V5, will })
     peer.send({ cmd: 'disconnect', reasonCode: 0x04 })
     await reader.first(1)
+  })
+
+  it('keep the order of their user properties', async () => {
+    const { port, connect } = await startTcpBroker()
+    const reader = await connect(V5)
+    await reader.subscribe([{ topic: 'wills' }])
+    const came = watchBytes(reader.stream)
+    const properties = props(
+      ...['2', 'a', '1', '2'].flatMap((name) => [0x26, text(name), text('x')]),
+    )
+    const socket = connectTcp({ port, noDelay: true })
+    socket.write(
+      connectOf(5, { flags: 6, payload: [text('mortal'), properties, text('wills'), text('')] }),
+    )
+    await once(socket, 'data')
+    socket.destroy()
+    await reader.first(1)
+    expect(came().includes(properties)).to.equal(true)
   })
 })
 

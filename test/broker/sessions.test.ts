@@ -209,6 +209,27 @@ describe('a persistent session', () => {
 })
 
 describe('message ids', () => {
+  it('begin with 1 for each connection, and go on behind those that are in flight', async () => {
+    const { connect, untilConnections } = await startTcpBroker()
+    const options = { clientId: 'sleeper', clean: false } as const
+    const publisher = await connect()
+    const first = await connect(options)
+    await first.subscribe([{ topic: 'n', qos: 1 }])
+    for (let i = 0; i < 2; i++) publisher.publish({ topic: 'n', qos: 1 })
+    await first.first(2)
+    first.stream.destroy()
+    await untilConnections(1)
+    const second = await connect(options)
+    publisher.publish({ topic: 'n', qos: 1 })
+    await second.first(3)
+    for (const [peer, ids] of [
+      [first, [1, 2]],
+      [second, [1, 2, 3]],
+    ] as const) {
+      expect(peer.messages.map(({ messageId }) => messageId)).to.deep.equal(ids)
+    }
+  })
+
   it('are not used again while they are in flight; when all are, messages wait', async function () {
     this.timeout(60_000)
     const { connect } = await startTcpBroker({ limits: { maxMessagesPerSecond: 100_000 } })

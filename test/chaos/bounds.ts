@@ -65,9 +65,9 @@ export function latestOf({ how, from, until }: End): number {
 /** How long after the end of a fault of ours everything has to be exact again. */
 export function recoveryOf({ part, harm }: Outage): number {
   if (part === 'harness') return shown.ms
-  if (part === 'server' || part === 'broker') {
-    return harm === 'stop' ? aftermath.ms + GRACE.broker + shown.ms : relink.ms + WITH_BROKER_MS
-  }
+  const isBroker = part === 'server' || part === 'broker'
+  if (isBroker && harm === 'stop') return aftermath.ms + GRACE.broker + shown.ms
+  if (part === 'broker') return relink.ms + WITH_BROKER_MS
   return settled.ms
 }
 

@@ -226,6 +226,14 @@ describe('the checker of the chaos', () => {
         reading(...online(5010), ...offline(30_010), ...online(30_100)),
       ],
       [
+        'a false offline of who has been shown while much was broken',
+        'a false offline',
+        history([life(10_000, { said: [said(1, 10_005, ['den'])] })], {
+          outages: [outage('redis', 'empty', 9000, 12_000)],
+        }),
+        reading(...online(10_010, 1), [12_500, 'users/ann/status', ''], ...online(12_600, 1)),
+      ],
+      [
         'a false offline of who came back after its broker was killed',
         'a false offline',
         history([life(5000, { end: ended('lost', 20_050) }), life(24_000)], {
@@ -315,7 +323,7 @@ describe('the checker of the chaos', () => {
       [
         'a gap that nothing explains',
         'a gap without a fault',
-        history([life(5000, { said: [said(1, 5005, ['den'])] })]),
+        history([life(5000, { said: [said(1, 5005, ['den'])] })], { isShared: false }),
         reading(...inDen, ...joins, snapshot(6000, 4, member('ann', 1)), diff(6000, 4, 3, {})),
       ],
       [

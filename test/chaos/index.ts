@@ -1,7 +1,7 @@
 /*
  * Breaks everything and checks what readers are shown: `npm run chaos -- --seed 7 --seconds 120`.
  */
-import { argv, exit, stderr, stdout } from 'node:process'
+import process, { argv, exit, stderr, stdout } from 'node:process'
 import { HELP, parseOptions } from './options.ts'
 import { report } from './report.ts'
 import { runChaos } from './run.ts'
@@ -13,7 +13,12 @@ if (asked.kind === 'help') {
   stderr.write(`${asked.sentence}\nnpm run chaos -- --help tells what there is.\n`)
   exit(2)
 } else {
-  const outcome = await runChaos(asked.options)
+  const calledOff = new Promise<never>((_, reject) => {
+    const onSignal = (signal: string): void => reject(new Error(`called off by ${signal}`))
+    process.once('SIGINT', onSignal)
+    process.once('SIGTERM', onSignal)
+  })
+  const outcome = await runChaos(asked.options, calledOff)
   stdout.write(report(outcome))
   exit(outcome.violations.length === 0 ? 0 : 1)
 }

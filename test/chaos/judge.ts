@@ -2,7 +2,7 @@ import { BOUNDS, recoveryOf } from './bounds.ts'
 import { explainEnds } from './explain.ts'
 import type { History, Outage } from './history.ts'
 import { NO_DATA, type Disorder, type Reading, type Shown, type Source } from './reading.ts'
-import { findTruth, type Claim, type Span, type Truth } from './truth.ts'
+import { findTruth, NOTHING_SAID, type Claim, type Span, type Truth } from './truth.ts'
 
 /** What must never be, whatever is broken. */
 export type Invariant =
@@ -79,7 +79,8 @@ export function judge(done: History, readings: readonly Reading[]): Verdict {
       violations.push({ invariant: 'a version went back', key, at, reader, detail })
     }
     for (const { at, room } of reading.gaps) {
-      if (isNear(history.outages, at)) continue
+      // Of two bridges the second may be heard before the first.
+      if (history.isShared || isNear(history.outages, at)) continue
       const detail = 'the diff did not build upon what the reader had'
       violations.push({ invariant: 'a gap without a fault', key: room, at, reader, detail })
     }
@@ -96,35 +97,38 @@ function isNear(outages: readonly Outage[], at: number): boolean {
   return outages.some(({ from, to }) => from <= at && at <= to + GAP_MS)
 }
 
-/** What a reader was shown while it can be held to it; keys of which nothing came were absent. */
+/** What a reader was shown of a key for a while, and what it has to be seen with. */
+interface Stretch extends Shown {
+  /** From here on the reader had everything that is retained. */
+  readonly exactFrom: number
+  /** Everything that it was shown of the same key while it was connected. */
+  readonly session: readonly Shown[]
+}
+
+/** What a reader was shown; keys of which nothing came were absent. */
 function stretchesOf(
   { shown, sessions }: Reading,
   truth: ReadonlyMap<string, Truth>,
   outages: readonly Outage[],
-): Shown[] {
-  const byPlace = new Map<string, Shown[]>()
+): Stretch[] {
+  const byKey = new Map<string, Shown[]>()
+  for (const key of truth.keys()) byKey.set(key, [])
   for (const each of shown) {
-    const id = `${each.source} ${each.key}`
-    const list = byPlace.get(id)
+    const list = byKey.get(each.key)
     if (list) list.push(each)
-    else byPlace.set(id, [each])
+    else byKey.set(each.key, [each])
   }
-  const places = new Set(byPlace.keys())
-  for (const key of truth.keys())
-    for (const source of sourcesOf(key)) places.add(`${source} ${key}`)
-  return [...places].flatMap((place) => {
-    const source = place.slice(0, place.indexOf(' ')) as Source
-    const key = place.slice(place.indexOf(' ') + 1)
-    const list = byPlace.get(place) ?? []
-    return sessions.flatMap(({ from, until }) => {
+  return [...byKey].flatMap(([key, list]) =>
+    sessions.flatMap(({ from, until }) => {
       const exactFrom = exactSince(from, outages)
-      const own = list.filter((each) => each.from < until && each.until > from)
-      const all = own.length > 0 ? own : [{ source, key, value: null, from, until }]
-      return all
-        .map((each) => ({ ...each, from: Math.max(each.from, exactFrom) }))
-        .filter((each) => each.from < each.until)
-    })
-  })
+      const session = list.filter((each) => each.from < until && each.until > from)
+      return sourcesOf(key).flatMap((source): Stretch[] => {
+        const own = session.filter((each) => each.source === source)
+        const all = own.length > 0 ? own : [{ source, key, value: null, from, until }]
+        return all.map((each) => ({ ...each, exactFrom, session }))
+      })
+    }),
+  )
 }
 
 function sourcesOf(key: string): readonly Source[] {
@@ -142,13 +146,15 @@ function exactSince(from: number, outages: readonly Outage[]): number {
 type Found = Omit<Violation, 'reader'>
 
 function judgeStretch(
-  stretch: Shown,
+  whole: Stretch,
   truth: Truth | undefined,
   outages: readonly Outage[],
 ): Found | undefined {
-  const { key, value, source } = stretch
+  const { key, value, source, exactFrom } = whole
   const { claims = [], present = [] } = truth ?? {}
-  if (value === null) return judgeAbsence(stretch, present)
+  if (value === null) return judgeAbsence(whole, present, claims)
+  const stretch = { ...whole, from: Math.max(whole.from, exactFrom) }
+  if (stretch.from >= stretch.until) return undefined
   const fitting = value === NO_DATA ? claims : claims.filter((claim) => claim.value === value)
   const ghostAt = firstUncovered(
     stretch,
@@ -161,24 +167,53 @@ function judgeStretch(
     )
     const wrongData = fitting.length > 0 ? 'data that is out of date' : 'data that nobody gave'
     const invariant = isAnyone === undefined ? wrongData : 'a ghost'
-    const detail = `${source} shows ${value} from ${time(stretch.from)} to ${time(stretch.until)}; allowed ${spans(fitting.map(({ possible }) => possible))}`
+    const detail = `${source} shows ${value} from ${inMs(stretch.from)} to ${inMs(stretch.until)}; allowed ${spans(fitting.map(({ possible }) => possible))}`
     return { invariant, key, at: ghostAt, detail }
   }
   if (value === NO_DATA) return undefined
   return judgeAge(stretch, fitting, claims, outages)
 }
 
-function judgeAbsence(stretch: Shown, present: Truth['present']): Found | undefined {
-  const { key, source } = stretch
-  for (const { from, until, shownBy } of present) {
-    const begin = Math.max(stretch.from, shownBy)
-    if (begin >= Math.min(stretch.until, until)) continue
-    // Who was absent already when it came has not been shown yet; who was not has been taken away.
-    const invariant = stretch.from <= shownBy ? 'not shown in time' : 'a false offline'
-    const detail = `${source} shows nobody from ${time(stretch.from)} to ${time(stretch.until)}; there from ${time(from)} to ${time(until)}, to be shown by ${time(shownBy)}`
+function judgeAbsence(
+  stretch: Stretch,
+  present: Truth['present'],
+  claims: readonly Claim[],
+): Found | undefined {
+  const { key, source, exactFrom } = stretch
+  for (const time of present) {
+    const knownFrom = Math.max(time.shownBy, exactFrom)
+    // Who has been shown with what it said in this time must not be taken away again, whatever is broken.
+    const heldFrom = Math.min(knownFrom, seenAt(stretch, time, claims))
+    const begin = Math.max(stretch.from, heldFrom)
+    if (begin >= Math.min(stretch.until, time.until)) continue
+    const invariant = stretch.from <= heldFrom ? 'not shown in time' : 'a false offline'
+    const detail = `${source} shows nobody from ${inMs(stretch.from)} to ${inMs(stretch.until)}; there from ${inMs(time.from)} to ${inMs(time.until)}, to be shown by ${inMs(time.shownBy)}`
     return { invariant, key, at: begin, detail }
   }
   return undefined
+}
+
+/** How much later than the document the plain status may be told, in milliseconds. */
+const STATUS_MS = 1000
+
+/** When this reader was first shown something that was said in a time in which somebody was there. */
+function seenAt(
+  { source, session }: Stretch,
+  { from, until }: Span,
+  claims: readonly Claim[],
+): number {
+  const isStatus = source === 'status'
+  const said = new Set(
+    claims.filter(({ here }) => here.from >= from && here.from < until).map(({ value }) => value),
+  )
+  said.delete(NOTHING_SAID)
+  const first = session.find(
+    (each) =>
+      each.source === (isStatus ? 'document' : source) &&
+      each.value !== null &&
+      said.has(each.value),
+  )
+  return first ? first.from + (isStatus ? STATUS_MS : 0) : Number.POSITIVE_INFINITY
 }
 
 /** Looks for a newer document that must have been shown in place of this one. */
@@ -193,7 +228,7 @@ function judgeAge(
     const end = Math.min(stretch.until, newer.newest.until)
     if (begin >= end || newer.value === stretch.value || newer.value === 0) continue
     if (!shown.every((claim) => isOlder(claim, newer, begin, outages))) continue
-    const detail = `${stretch.source} shows ${stretch.value} from ${time(stretch.from)} to ${time(stretch.until)}; ${newer.value} was newer from ${time(newer.newest.from)} to ${time(newer.newest.until)}`
+    const detail = `${stretch.source} shows ${stretch.value} from ${inMs(stretch.from)} to ${inMs(stretch.until)}; ${newer.value} was newer from ${inMs(newer.newest.from)} to ${inMs(newer.newest.until)}`
     return { invariant: 'data that is out of date', key: stretch.key, at: begin, detail }
   }
   return undefined
@@ -230,9 +265,9 @@ function firstUncovered(span: Span, by: readonly Span[]): number | undefined {
 }
 
 function spans(list: readonly Span[]): string {
-  return list.map(({ from, until }) => `${time(from)} to ${time(until)}`).join(', ') || 'never'
+  return list.map(({ from, until }) => `${inMs(from)} to ${inMs(until)}`).join(', ') || 'never'
 }
 
-function time(at: number): string {
+function inMs(at: number): string {
   return Number.isFinite(at) ? String(Math.round(at)) : 'ever'
 }

@@ -62,8 +62,8 @@ describe('the plan of the chaos', () => {
     const plan = makePlan({ ...options, seconds: 3000, rate: 0.1 })
     const kinds = plan.flatMap((a) => (a.type === 'fault' ? [`${a.part} ${a.harm}`] : []))
     const expected =
-      'bridge kill, bridge restart, bridge stop, line cut, line stall, redis drop, redis empty, ' +
-      'redis kill, redis stop, server kill, server restart, server stop'
+      'bridge kill, bridge restart, bridge stop, broker kill, broker restart, broker stop, ' +
+      'line cut, line stall, redis drop, redis empty, redis kill, redis stop'
     expect([...new Set(kinds)].toSorted().join(', ')).to.equal(expected)
   })
 })

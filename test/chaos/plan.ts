@@ -59,11 +59,11 @@ export type Action = { readonly at: number } & (
     }
 )
 
-/** How many of each part a topology has. Lines are the connections to Redis, then those of bridges to brokers. */
+/** How many of each part a topology has; the servers of a cluster are brokers. Lines are the connections to Redis, then those of bridges to brokers. */
 export const PARTS: Readonly<Record<Topology, Readonly<Record<Part, number>>>> = {
   single: { server: 1, broker: 0, bridge: 0, redis: 0, line: 0 },
   bridges: { server: 0, broker: 1, bridge: 3, redis: 1, line: 6 },
-  cluster: { server: 3, broker: 0, bridge: 1, redis: 1, line: 5 },
+  cluster: { server: 0, broker: 3, bridge: 1, redis: 1, line: 5 },
 }
 
 /** Faults of one burst begin so far apart at most, in milliseconds. */

@@ -109,7 +109,7 @@ export function createReader(name: string): Reader {
   const log: Read[] = []
   const versions = new Map<string, number>()
   const setbacks: { -readonly [K in keyof Setback]: Setback[K] }[] = []
-  const unmended = new Map<string, (typeof setbacks)[number]>()
+  const unmended = new Map<string, (typeof setbacks)[number][]>()
   const counts = { messages: 0, versions: 0, folds: 0 }
   let open = new Map<string, Shown>()
   let rooms = new Map<string, Copy>()
@@ -137,12 +137,11 @@ export function createReader(name: string): Reader {
     if (version < before) {
       const setback = { key, at, detail: `${topic}: ${version} after ${before}`, mendedAt: null }
       setbacks.push(setback)
-      unmended.set(topic, setback)
+      unmended.set(topic, [...(unmended.get(topic) ?? []), setback])
       return false
     }
     versions.set(topic, version)
-    const setback = unmended.get(topic)
-    if (setback) setback.mendedAt = at
+    for (const setback of unmended.get(topic) ?? []) setback.mendedAt = at
     unmended.delete(topic)
     return true
   }

@@ -23,6 +23,7 @@ export function report(outcome: Outcome): string {
       .join(', ')}`,
     ...violations.slice(0, MAX_TOLD).flatMap((violation) => tell(violation, outcome)),
     ...(violations.length > MAX_TOLD ? [`and ${violations.length - MAX_TOLD} more`] : []),
+    ...countKinds(violations),
     violations.length === 0 ? 'no violation' : `${violations.length} VIOLATIONS; the same again:`,
     commandOf(options),
   ]
@@ -59,4 +60,10 @@ function tell({ invariant, key, at, reader, detail }: Violation, outcome: Outcom
     ...around.map((each) => `  ${Math.round(each.at)} ${each.line}`),
     '',
   ]
+}
+
+function countKinds(violations: readonly Violation[]): string[] {
+  const counts = new Map<string, number>()
+  for (const { invariant } of violations) counts.set(invariant, (counts.get(invariant) ?? 0) + 1)
+  return Array.from(counts, ([invariant, n]) => `  ${n} times: ${invariant}`)
 }

@@ -36,57 +36,58 @@ const IDLE_WITHIN_MS = 90_000
 /** On top of the last bound, before everything is compared, in milliseconds. */
 const AFTER_MS = 500
 
-/** Carries out a plan against real processes, and judges what readers were shown. */
-export function runChaos(options: ChaosOptions): Promise<Outcome> {
-  return inScenario(async () => {
-    const diary = createDiary(options.topology)
-    const world = await startWorld(options.topology)
-    const workers = await Promise.all(
-      Array.from({ length: options.workers }, () => Worker.start(world)),
-    )
-    const observers = world.brokers.map(observe)
-    const people = Array.from({ length: options.users }, (_, i) =>
-      createPerson(i, options, diary, workers, world),
-    )
-    watchHarness(diary)
-    await perform(makePlan(options), world, workers, people, diary)
-    for (const person of people) person.stop()
-    const isIdle = (): boolean => people.every((person) => person.isIdle)
-    await eventually('everybody is done', isIdle, IDLE_WITHIN_MS)
-    await settle(() => diary.history())
-    const retained = await Promise.all(
-      world.brokers.map((node) =>
-        readRetained(
-          { host: '127.0.0.1', ...portsOf(node) },
-          'presence/users/#',
-          'presence/rooms/#',
-        ),
-      ),
-    )
-    const readings = await Promise.all(observers.map((observer) => observer.finish()))
-    const { violations, checks } = judge(diary.history(), readings)
-    const now = performance.now()
-    const atLast = readings.flatMap((reading, i) =>
-      compareExactly(diary.history().lives, retained[i] ?? new Map<string, string>(), reading, now),
-    )
-    const { counts, outages, deeds } = diary
-    return {
-      options,
-      violations: [...violations, ...atLast],
-      checks,
-      counts,
-      outages,
-      deeds,
-      readings,
-    }
+/**
+ * Carries out a plan against real processes, and judges what readers were shown. Nothing is left behind,
+ * also when it is called off.
+ */
+export function runChaos(options: ChaosOptions, calledOff?: Promise<never>): Promise<Outcome> {
+  return inScenario(() => {
+    const run = carryOut(options)
+    return calledOff ? Promise.race([run, calledOff]) : run
   })
 }
 
-function portsOf({ mqttPort, httpPort }: { mqttPort: number; httpPort: number }): {
-  mqttPort: number
-  httpPort: number
-} {
-  return { mqttPort, httpPort }
+async function carryOut(options: ChaosOptions): Promise<Outcome> {
+  const diary = createDiary(options.topology)
+  const world = await startWorld(options.topology)
+  const workers = await Promise.all(
+    Array.from({ length: options.workers }, () => Worker.start(world)),
+  )
+  const observers = world.brokers.map(observe)
+  const people = Array.from({ length: options.users }, (_, i) =>
+    createPerson(i, options, diary, workers, world),
+  )
+  watchHarness(diary)
+  await perform(makePlan(options), world, workers, people, diary)
+  for (const person of people) person.stop()
+  const isIdle = (): boolean => people.every((person) => person.isIdle)
+  await eventually('everybody is done', isIdle, IDLE_WITHIN_MS)
+  await settle(() => diary.history())
+  const retained = await Promise.all(
+    world.brokers.map((node) =>
+      readRetained(
+        { host: '127.0.0.1', mqttPort: node.mqttPort, httpPort: node.httpPort },
+        'presence/users/#',
+        'presence/rooms/#',
+      ),
+    ),
+  )
+  const readings = await Promise.all(observers.map((observer) => observer.finish()))
+  const { violations, checks } = judge(diary.history(), readings)
+  const now = performance.now()
+  const atLast = readings.flatMap((reading, i) =>
+    compareExactly(diary.history().lives, retained[i] ?? new Map<string, string>(), reading, now),
+  )
+  const { counts, outages, deeds } = diary
+  return {
+    options,
+    violations: [...violations, ...atLast],
+    checks,
+    counts,
+    outages,
+    deeds,
+    readings,
+  }
 }
 
 function createPerson(

@@ -52,12 +52,15 @@ export async function startWorld(topology: Topology): Promise<World> {
   const toRedis = async (): Promise<string[]> =>
     redis ? ['--redis', `redis://127.0.0.1:${await layTo(() => redis.port)}`] : []
 
-  const servers: Node[] = []
-  for (let i = 0; i < counts.server; i++) {
-    const cluster = topology === 'cluster' ? ['--cluster', 'yes', ...(await toRedis())] : []
-    servers.push(createNode(`server ${i}`, undefined, [...FLAGS, ...cluster]))
+  const brokers: Node[] = []
+  for (let i = 0; i < counts.server + counts.broker; i++) {
+    if (topology === 'bridges') brokers.push(createNode('broker', 'broker', []))
+    else if (topology === 'single') brokers.push(createNode('server', undefined, FLAGS))
+    else {
+      const flags = ['--cluster', 'yes', ...(await toRedis())]
+      brokers.push(createNode(`server ${i}`, undefined, [...FLAGS, ...flags]))
+    }
   }
-  const brokers = counts.broker > 0 ? [createNode('broker', 'broker', [])] : servers
   const redisOfBridges: string[][] = []
   for (let i = 0; i < counts.bridge; i++) redisOfBridges.push(await toRedis())
   const bridges: Node[] = []

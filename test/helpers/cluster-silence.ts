@@ -35,7 +35,7 @@ export async function listenForSilence(
           const marker = `marker-${randomUUID()}`
           const last = await connectClient(server, { user: marker })
           last.cut()
-          await Promise.all(readers.map((reader) => reader.find(isOffline(marker), 10_000)))
+          await Promise.all(readers.map((reader) => reader.find(isOffline(marker), 20_000)))
         }),
       )
       return readers.flatMap((reader) => {

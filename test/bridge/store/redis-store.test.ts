@@ -53,6 +53,15 @@ describe('on one server', () => {
       expect(await other.loadUser('ann')).to.deep.include({ revision, heard })
     })
 
+    it('is which brokers have connections, and no other', async () => {
+      const ann = await store.saveUser(saveOf(stateOf('ann', 'b1')))
+      const bob = await store.saveUser(saveOf(stateOf('bob', 'b2')))
+      expect(new Set(await other.shared?.brokers())).to.deep.equal(new Set(['b1', 'b2']))
+      await store.saveUser(saveOf(stateOf('ann', 'b3'), { expected: ann ?? 0 }))
+      expect(await store.removeUser('bob', bob ?? 0)).to.equal(true)
+      expect(await other.shared?.brokers()).to.deep.equal(['b3'])
+    })
+
     it('is that a broker was taken for lost, once', async () => {
       await store.shared?.markLost('b 1{')
       expect(await other.shared?.takeLost('b2')).to.equal(false)

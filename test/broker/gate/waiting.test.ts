@@ -122,6 +122,19 @@ describe('while it waits, the gate', () => {
     await connectPeer(house.broker.mqttPort ?? 0)
     expect(process.memoryUsage().arrayBuffers - before).to.be.lessThan(2_000_000)
   })
+
+  it('takes no large WebSocket frame before it knows who sends it', async () => {
+    const house = await openHouseForTest()
+    const large = packet(0x30, text('topic'), Buffer.alloc(200 * 1024))
+    const stranger = await house.connect('websocket')
+    await stranger.send(Buffer.concat([connectOf(4), large]))
+    expect((await stranger.untilClosed()).length).to.equal(0)
+    const client = await house.connect('websocket')
+    await client.send(connectOf(4))
+    await client.untilReceived(4)
+    await client.send(large)
+    await client.untilPingAnswered()
+  })
 })
 
 describe('what comes in one chunk', () => {

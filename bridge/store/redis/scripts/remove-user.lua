@@ -12,6 +12,8 @@ redis.call('HDEL', KEYS[1], user)
 redis.call('ZREM', KEYS[2], user)
 redis.call('HDEL', KEYS[3], ARGV[3] .. user)
 for broker in string.gmatch(brokers, '[^,]+') do
-  redis.call('SREM', KEYS[4] .. ':' .. broker, user)
+  local users = KEYS[4] .. ':' .. broker
+  redis.call('SREM', users, user)
+  if redis.call('EXISTS', users) == 0 then redis.call('SREM', KEYS[4], broker) end
 end
 return 1

@@ -37,7 +37,9 @@ local mark = next .. ' ' .. string.format('%.0f', now)
 if ARGV[8] == '1' then redis.call('HSET', KEYS[3], owner .. user, mark) end
 if oldBrokers ~= brokers then
   for broker in string.gmatch(oldBrokers, '[^,]+') do
-    redis.call('SREM', KEYS[6] .. ':' .. broker, user)
+    local users = KEYS[6] .. ':' .. broker
+    redis.call('SREM', users, user)
+    if redis.call('EXISTS', users) == 0 then redis.call('SREM', KEYS[6], broker) end
   end
   for broker in string.gmatch(brokers, '[^,]+') do
     redis.call('SADD', KEYS[6] .. ':' .. broker, user)
