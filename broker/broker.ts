@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import { createTopics, parseRollCall } from '../protocol/index.ts'
 import { createLimitedWarning } from '../runtime/log-limit.ts'
 import { clientOf, forgetPrototypes, type AedesClient } from './aedes-internals.ts'
+import { endConnections } from './draining.ts'
 import { createDoor } from './auth/door.ts'
 import { createCluster } from './cluster/cluster.ts'
 import type { Word } from './cluster/entries.ts'
@@ -10,9 +11,9 @@ import { createExpiry } from './auth/expiry.ts'
 import { connectHooks } from './hooks.ts'
 import { createRates } from './limits/rate.ts'
 import { createSessions } from './limits/sessions.ts'
-import { createSockets } from './limits/sockets.ts'
 import { createUsage } from './limits/usage.ts'
-import { createLink, type BrokerLink, type LinkScope } from './link.ts'
+import { createLink, createOwnScope, type BrokerLink } from './link.ts'
+import { createListeners, type Listeners } from './listeners.ts'
 import { createLiveness } from './liveness/liveness.ts'
 import { createFanoutEmitter } from './fanout/emitter.ts'
 import { createGate } from './gate/gate.ts'
@@ -25,10 +26,7 @@ import { stampDocument } from './presence/stamp.ts'
 import { createRegistry } from './registry.ts'
 import { dismiss } from './sessions/farewell.ts'
 import type { ConnectionInfo } from './transport/connection-info.ts'
-import { createOriginRule, isLoopbackName } from './transport/origins.ts'
-import { createTcpListener, type TlsOptions, type Turnstile } from './transport/tcp-listener.ts'
-import { createTrustedProxies } from './transport/trusted-proxies.ts'
-import { attachWebSocketListener } from './transport/websocket-listener.ts'
+import type { TlsOptions } from './transport/tcp-listener.ts'
 
 /** A running broker. */
 export interface Broker {
@@ -63,14 +61,8 @@ export interface Broker {
   close(): Promise<void>
 }
 
-/** Node sends ten keepalive probes, a second apart, before it gives a TCP peer up; timers add a little. */
-const PROBES_MS = 11_000
-
-/** How long a drain waits for the last connection, in milliseconds. */
-const DRAIN_MS = 3000
-
-/** How many QoS 2 messages a version 5 client may have open. */
-const RECEIVE_MAXIMUM = 4096
+/** How many QoS 2 messages a version 5 client may have open: less than what by default is a flood. */
+const RECEIVE_MAXIMUM = 1024
 
 /** How many topics a version 5 client may have short names for. */
 const TOPIC_ALIAS_MAXIMUM = 100
@@ -82,7 +74,6 @@ const UNLOAD_HINT = '{"status":"offline","reason":"unload"}'
 const STRANGE_HINTS = { perSecond: 200, burstSeconds: 1, patienceSeconds: 0 }
 
 /** Version 5 reason codes of a server's DISCONNECT. */
-const SHUTTING_DOWN = 0x8b
 const SERVER_BUSY = 0x89
 const KEEPALIVE_TIMEOUT = 0x8d
 const TAKEN_OVER = 0x8e
@@ -135,8 +126,9 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
       isConnected: (clientId) => clientOf(aedes, clientId) !== undefined,
       endConnection(clientId, then) {
         const client = clientOf(aedes, clientId)
-        if (client) dismiss(client, TAKEN_OVER, undefined, then)
-        else then()
+        if (!client) return then()
+        hooks.expect(clientId)
+        dismiss(client, TAKEN_OVER, undefined, then)
       },
       onMoved: (clientId) => sessions.drop(clientId),
       onAdopted({ clientId, user, keptMs }) {
@@ -209,7 +201,7 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
   let draining: Promise<void> | undefined
   let closing: Promise<void> | undefined
 
-  connectHooks(aedes, {
+  const hooks = connectHooks(aedes, {
     ...resolved,
     announcer,
     registry,
@@ -236,55 +228,23 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
     isClosing: () => draining !== undefined,
   })
 
-  const sockets = createSockets(limits, clock)
   const hints = createRates(STRANGE_HINTS)
-  const turnstile: Turnstile = {
-    enter(address) {
-      const refusal = sockets.enter(address)
-      if (refusal) warn({ address, refused: refusal }, 'connection refused')
-      return refusal === undefined
-    },
-    leave: (address) => sockets.leave(address),
-  }
-  const ways = {
-    onConnection: accept,
-    turnstile,
-    proxies: createTrustedProxies(resolved.trustedProxies),
-    keepAliveDelayMs: Math.max(1000, resolved.livenessTimeoutMs - PROBES_MS),
-  }
-  const tcp = createTcpListener(ways)
-  const secure = resolved.tls && createTcpListener({ ...ways, tls: resolved.tls })
-  const webSockets =
-    resolved.httpServer &&
-    attachWebSocketListener(resolved.httpServer, {
-      ...ways,
-      mayOpen: createOriginRule(
-        resolved.origins,
-        resolved.authenticator !== undefined && !resolved.allowGuests,
-        isLoopbackName(resolved.host),
-      ),
-      maxFrameBytes: maxPacketSize + 128 * 1024,
-      maxFirstFrameBytes: resolved.maxConnectSize,
-    })
+  const listeners = createListeners(resolved, accept, warn)
 
   await aedes.listen()
   aedes.subscribe(topics.rollcall, onRollCall, () => {})
   const heart = setInterval(() => announcer.beat(), heartbeatMs)
   const sweep = setInterval(() => sessions.sweep(), SESSION_SWEEP_MS)
-  let mqttPort: number | null = null
-  let mqttsPort: number | null = null
+  let ports: Awaited<ReturnType<Listeners['listen']>>
   try {
     await others?.join()
-    if (secure && resolved.tls) mqttsPort = await secure.listen(resolved.tls.port, resolved.host)
-    // Beside TLS the plain port is for this machine.
-    const host = secure ? '127.0.0.1' : resolved.host
-    if (resolved.mqttPort !== false) mqttPort = await tcp.listen(resolved.mqttPort, host)
+    ports = await listeners.listen()
   } catch (error) {
     await shut()
     throw error
   }
   announcer.beat()
-  logger.info({ broker: id, mqttPort, mqttsPort }, 'broker is up')
+  logger.info({ broker: id, ...ports }, 'broker is up')
 
   function accept(stream: Duplex, info: ConnectionInfo): void {
     if (draining) {
@@ -298,21 +258,12 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
   }
 
   function onRollCall({ payload }: { payload: Buffer | string }, done: () => void): void {
-    announcer.answerRollCall(parseRollCall(payload.toString())?.rollcall).catch(onError)
+    answerRollCall(payload.toString())
     done()
   }
 
-  /** A bridge in this process cares for the connections of this broker: every other one has a bridge too. */
-  function ownScope(): LinkScope {
-    const documents = `${root}/connections/`
-    return {
-      isOthers: ({ topic, brokerId }) => brokerId !== id && topic.startsWith(documents),
-      intercept(topic, payload) {
-        if (topic !== topics.rollcall) return false
-        announcer.answerRollCall(parseRollCall(payload)?.rollcall).catch(onError)
-        return true
-      },
-    }
+  function answerRollCall(payload: string): void {
+    announcer.answerRollCall(parseRollCall(payload)?.rollcall).catch(onError)
   }
 
   /** Another broker says something. */
@@ -368,22 +319,8 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
   async function drain(): Promise<void> {
     announcer.setClosing()
     announcer.beat()
-    const until = clock.now() + DRAIN_MS
-    // Bridges, and readers who are not present, go last: until then there is somebody to hear the wills.
-    const isPresent = (client: AedesClient): boolean =>
-      registry.get(client)?.identity?.present === true
-    await endAll((client) => isPresent(client), until)
-    await endAll(() => true, until)
+    await endConnections(registry, clock)
     logger.info({ broker: id, left: registry.size }, 'broker is drained')
-  }
-
-  /** Ends connections, and waits until they are gone and what there was to say of them has been said. */
-  async function endAll(which: (client: AedesClient) => boolean, until: number): Promise<void> {
-    for (const client of registry.clients()) if (which(client)) dismiss(client, SHUTTING_DOWN)
-    for (let gone = false; !gone && clock.now() < until;) {
-      gone = !registry.clients().some(which)
-      await new Promise((resolve) => setTimeout(resolve, 10))
-    }
   }
 
   async function close(): Promise<void> {
@@ -397,17 +334,17 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
     clearInterval(sweep)
     liveness.close()
     gate.close()
-    await Promise.all([tcp.close(), secure?.close(), webSockets?.close()])
+    await listeners.close()
     await others?.leave()
     await new Promise<void>((resolve) => aedes.close(() => resolve()))
   }
 
   return {
     id,
-    mqttPort,
-    mqttsPort,
-    setSecureContext: (tls) => secure?.setSecureContext(tls),
-    link: () => createLink(aedes, store, onError, others && ownScope()),
+    ...ports,
+    setSecureContext: (tls) => listeners.setSecureContext(tls),
+    link: () =>
+      createLink(aedes, store, onError, others && createOwnScope(id, topics, answerRollCall)),
     get isConnected() {
       return others?.isUp ?? true
     },
@@ -415,7 +352,7 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
       ...metrics,
       ...others?.metrics(),
       ...refusedByKind(gate.refused),
-      ...refusedByKind(sockets.refused),
+      ...refusedByKind(listeners.refused),
       connections: registry.size,
       retained: store.retainedCount,
       retainedOutside: store.retainedOutside,

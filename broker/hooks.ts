@@ -40,6 +40,7 @@ import { createConnectQueue } from './sessions/connect-queue.ts'
 import { watchDelayedWills } from './sessions/delayed-wills.ts'
 import { boundOpenMessages } from './sessions/open-messages.ts'
 import { publishInOrder } from './sessions/publish-in-order.ts'
+import { createSuccession, type Succession } from './sessions/succession.ts'
 import { endPredecessor } from './sessions/takeover.ts'
 import type { ConnectionInfo } from './transport/connection-info.ts'
 
@@ -84,13 +85,12 @@ const ANOTHERS_CLIENT_ID: ConnectRefusal = {
 }
 
 /** Puts presence between Aedes and its clients, from CONNECT to the end. */
-export function connectHooks(aedes: Aedes, context: HookContext): void {
+export function connectHooks(aedes: Aedes, context: HookContext): Pick<Succession, 'expect'> {
   const { root, clock, announcer, registry, liveness, metrics, warn, others } = context
   const topics = createTopics(root)
   const queue = createConnectQueue()
   const nextId = createConnectionIds(() => clock.now())
-  /** What waits for the connection that takes over a client id to be announced, by client id. */
-  const successions = new Map<string, (() => void)[]>()
+  const succession = createSuccession(clock, (clientId) => queue.isBusy(clientId))
   const verdicts = new WeakMap<AedesClient, Verdict>()
   const inside = createTally<Connection>()
   const order = createDocumentOrder(clock)
@@ -130,7 +130,7 @@ export function connectHooks(aedes: Aedes, context: HookContext): void {
       // gone before Aedes has done with its CONNECT.
       const leave = (): void => {
         leaveQueue()
-        if (!queue.isBusy(clientId)) succeed(clientId)
+        if (!queue.isBusy(clientId)) succession.settle(clientId)
       }
       if (client.conn.destroyed) {
         leave()
@@ -268,7 +268,7 @@ export function connectHooks(aedes: Aedes, context: HookContext): void {
     if (!connection) return
     announcer.announce(connection)
     others?.keepWill(connection)
-    succeed(client.id)
+    succession.settle(client.id)
   })
   aedes.on('clientReady', (client: Client) => stopKeepaliveTimer(client as AedesClient))
   aedes.on('clientError', noteError)
@@ -325,26 +325,10 @@ export function connectHooks(aedes: Aedes, context: HookContext): void {
     return context.isClosing() || liveness.wasStalled()
   }
 
+  return succession
+
   /** Runs when the end of a connection may be read: after its documents, and after its successor. */
   function inOrder(connection: Connection, run: () => void): void {
-    order.afterDocuments(connection, () => afterSuccession(connection, run))
-  }
-
-  /**
-   * Runs when the connection that takes over this client id has been announced, or has failed: the end of
-   * the old one is then stale, and a takeover is silent whatever the grace.
-   */
-  function afterSuccession({ client }: Connection, run: () => void): void {
-    if (!queue.isBusy(client.id)) return run()
-    const waiting = successions.get(client.id)
-    if (waiting) waiting.push(run)
-    else successions.set(client.id, [run])
-    clock.after(REPORT_WITHIN_MS, () => succeed(client.id))
-  }
-
-  function succeed(clientId: string): void {
-    const waiting = successions.get(clientId)
-    successions.delete(clientId)
-    for (const run of waiting ?? []) run()
+    order.afterDocuments(connection, () => succession.after(connection.client.id, run))
   }
 }

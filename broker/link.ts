@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { Aedes, AedesPublishPacket } from 'aedes'
+import type { Topics } from '../protocol/index.ts'
 
 /** A message as it arrives. */
 export interface BrokerLinkMessage {
@@ -34,6 +35,23 @@ export interface LinkScope {
   isOthers(packet: AedesPublishPacket): boolean
   /** Takes what is published on a topic in the place of the readers. */
   intercept(topic: string, payload: string): boolean
+}
+
+/** A bridge in the process of a broker cares for its connections: every other broker has a bridge too. */
+export function createOwnScope(
+  broker: string,
+  topics: Topics,
+  answerRollCall: (payload: string) => void,
+): LinkScope {
+  const documents = `${topics.root}/connections/`
+  return {
+    isOthers: ({ topic, brokerId }) => brokerId !== broker && topic.startsWith(documents),
+    intercept(topic, payload) {
+      if (topic !== topics.rollcall) return false
+      answerRollCall(payload)
+      return true
+    },
+  }
 }
 
 type Listener = (packet: AedesPublishPacket, done: () => void) => void

@@ -43,12 +43,21 @@ const remembered = new URLSearchParams(location.hash.slice(1))
 name.value = remembered.get('name') ?? `Guest ${Math.floor(100 + Math.random() * 900)}`
 room.value = remembered.get('room') ?? 'lobby'
 let audience = look(room.value)
-if (remembered.has('name')) join()
+if (remembered.has('name')) joinWhenHeard()
 
 form.addEventListener('submit', (event) => {
   event.preventDefault()
   join()
 })
+
+/** Comes when there is somebody to hear it: what a close handler would tell is heard by this very page. */
+function joinWhenHeard(): void {
+  const stop = audience.presence.on('state', (now) => {
+    if (now.state !== 'online') return
+    stop()
+    join()
+  })
+}
 
 function join(): void {
   const hash = new URLSearchParams({ name: name.value, room: room.value })

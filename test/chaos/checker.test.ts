@@ -131,6 +131,17 @@ describe('the checker of the chaos', () => {
         reading(...online(5010)),
       ],
       [
+        'when what a broker took with it is over as soon as its client has spoken again, and gone',
+        history(
+          [
+            life(5000, { end: ended('lost', 10_050) }),
+            life(11_000, { said: [said(1, 11_005)], end: ended('closed', 12_000) }),
+          ],
+          { outages: [outage('broker', 'kill', 10_000, 13_000)] },
+        ),
+        reading(...online(5010), ...online(11_010, 1), ...offline(14_000)),
+      ],
+      [
         'when a joined member is shown, and its copy is right',
         history([life(5000, { said: [said(1, 5005, ['den'])] })]),
         reading(...inDen, ...joins),

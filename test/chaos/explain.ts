@@ -13,6 +13,9 @@ const BLAMED_MS = 15_000
 /** Until a client that finds its connection closed has told so, in milliseconds. */
 const TOLD_MS = 3000
 
+/** How soon an attempt to reach a dead broker fails, in milliseconds. */
+const REFUSED_MS = 150
+
 /** How much earlier than it was found a connection of which nothing is known may have ended, in milliseconds. */
 const FOUND_MS = 1000
 
@@ -22,7 +25,8 @@ export function explainEnds(history: History): {
   readonly dropped: readonly Dropped[]
 } {
   const dropped: Dropped[] = []
-  const lives = history.lives.map((life) => {
+  const real = history.lives.filter((life) => !wasRefused(life, history))
+  const lives = real.map((life) => {
     if (life.end?.how !== 'lost') return loseWithBroker(life, history)
     const end = explain(life, life.end.until, history)
     if (end) return { ...life, end }
@@ -30,6 +34,19 @@ export function explainEnds(history: History): {
     return { ...life, end: { how: 'lost' as const, from: life.end.from, until: life.end.until } }
   })
   return { history: { ...history, lives }, dropped }
+}
+
+/** Whether an attempt to connect found nobody: it failed at once at a broker that was dead. */
+function wasRefused(life: Life, { outages }: History): boolean {
+  const { askedAt, upAt, end } = life
+  if (upAt !== null || end === null || end.until - askedAt > REFUSED_MS) return false
+  return outages.some(
+    (outage) =>
+      isBrokerOf(life, outage) &&
+      outage.harm === 'kill' &&
+      outage.from < askedAt &&
+      end.until < outage.to,
+  )
 }
 
 function explain(life: Life, found: number, { lives, outages }: History): End | undefined {

@@ -90,7 +90,14 @@ function createClaims(life: Life, client: readonly Life[], history: History): Ma
     end && (end.how === 'left' || end.how === 'unsure') ? [end] : [],
   )
   const spoken = newer.flatMap(({ said }) => said)
-  const lastsUntil = Math.min(endsNoEarlier(life, history), ...goodbyes.map(({ from }) => from))
+  const lastsUntil = Math.min(
+    endsNoEarlier(life, history),
+    ...goodbyes.map(({ from }) => from),
+    // What a client has left behind is held no longer than its newer connection, …
+    ...newer.map((each) => endsNoEarlier(each, history)),
+    // … which ends it when it names its rooms; and for that moment both count.
+    ...spoken.map(({ at, ackedAt }) => (ackedAt === null ? at : ackedAt + 2 * BOUNDS.overlap.ms)),
+  )
   const goneBy = Math.min(
     life.end ? dueWith(outages, life.end.from, latestOf(life.end)) : Number.POSITIVE_INFINITY,
     // Its client has said goodbye, or has told its rooms over another connection.
