@@ -151,6 +151,8 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
     receiveMaximum: RECEIVE_MAXIMUM,
     pendingSessionsLimit: limits.maxSessions,
     drainTimeout: 0,
+    // How many answers may wait for a socket that is full: as many as the gate hands over at a time.
+    concurrency: 512,
   })
   forgetPrototypes(aedes)
   const announcer = createAnnouncer({
@@ -199,6 +201,8 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
     wipe: (clientId) => void store.cleanSubscriptions({ id: clientId }),
   })
   let draining: Promise<void> | undefined
+  // Not the promise: the first wills go out before that is there.
+  let isDraining = false
   let closing: Promise<void> | undefined
 
   const hooks = connectHooks(aedes, {
@@ -225,7 +229,7 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
       dismiss(connection.client, MAXIMUM_CONNECT_TIME, 'the token has expired')
     }),
     disconnect: dismiss,
-    isClosing: () => draining !== undefined,
+    isClosing: () => isDraining,
   })
 
   const hints = createRates(STRANGE_HINTS)
@@ -317,6 +321,7 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
   }
 
   async function drain(): Promise<void> {
+    isDraining = true
     announcer.setClosing()
     announcer.beat()
     await endConnections(registry, clock)

@@ -22,7 +22,8 @@ class MemoryStore implements Store {
   readonly #users = new Map<string, StoredUser>()
   readonly #rooms = new Map<string, RoomRecord>()
   readonly #deadlines = new DeadlineQueue()
-  readonly #dirtyUsers = new Set<string>()
+  /** By the revision that set the mark. */
+  readonly #dirtyUsers = new Map<string, number>()
   readonly #dirtyRooms = new Set<string>()
   readonly #activity: ActivityRing
   readonly #now: () => number
@@ -49,7 +50,7 @@ class MemoryStore implements Store {
     const revision = expected + 1
     this.#users.set(user, { state, revision })
     this.#deadlines.set(user, deadline)
-    if (dirty) this.#dirtyUsers.add(user)
+    if (dirty) this.#dirtyUsers.set(user, revision)
     for (const { room, member, leave } of rooms) {
       const record = this.#room(room)
       record.set(user, member, leave)
@@ -93,11 +94,14 @@ class MemoryStore implements Store {
   }
 
   async dirtyUsers(): Promise<readonly string[]> {
-    return [...this.#dirtyUsers]
+    return [...this.#dirtyUsers.keys()]
   }
 
   async clearUser(user: string, revision: number): Promise<boolean> {
-    if (this.#users.get(user)?.revision === revision) this.#dirtyUsers.delete(user)
+    const mark = this.#dirtyUsers.get(user)
+    // A revision above the user's is of an earlier life of it.
+    const current = this.#users.get(user)?.revision ?? 0
+    if (mark !== undefined && mark <= revision && revision <= current) this.#dirtyUsers.delete(user)
     return true
   }
 

@@ -1,6 +1,9 @@
 import type { AedesPublishPacket } from 'aedes'
-import { generate, parser, type IPublishPacket } from 'mqtt-packet'
 import type { EmittedPacket } from '../aedes-internals.ts'
+import { encodeField, encodePublish } from '../fanout/encode-publish.ts'
+import { encodeForwarded } from '../fanout/forwarded-properties.ts'
+import { PacketReader } from '../gate/packet-reader.ts'
+import { readProperties } from '../gate/packets/properties.ts'
 
 /** What one broker says to the others beside the messages of clients. */
 export type Word =
@@ -57,8 +60,6 @@ interface Head {
   readonly expiry?: number
 }
 
-const VERSION_5 = { protocolVersion: 5 } as const
-
 /** What is written of a message. */
 export type WrittenPacket = Pick<
   EmittedPacket,
@@ -82,11 +83,17 @@ export function encodeMessage(packet: WrittenPacket): EncodedMessage {
     ...(clientId !== undefined && { clientId }),
     ...(messageExpiry !== undefined && { expiry: messageExpiry }),
   }
-  const publish = { cmd: 'publish', topic, payload, qos: 0, retain: false, dup: false } as const
-  return {
-    head: JSON.stringify(head),
-    message: generate({ ...publish, ...(properties && { properties }) }, VERSION_5),
-  }
+  // As a client of version 5 would get it, with the order of its user properties [MQTT-3.3.2-18].
+  const message = encodePublish({
+    retain: false,
+    qos: 0,
+    dup: false,
+    messageId: 0,
+    topic: encodeField('a topic', topic),
+    properties: [encodeForwarded({ properties } as AedesPublishPacket)],
+    payload: Buffer.from(payload),
+  })
+  return { head: JSON.stringify(head), message }
 }
 
 /** Reads a message that {@link encodeMessage} has written. */
@@ -109,13 +116,19 @@ export function decodeMessage(broker: string, head: string, message: Buffer): Em
   return packet
 }
 
-function decodePacket(bytes: Buffer): IPublishPacket {
-  const reader = parser(VERSION_5)
-  let packet: IPublishPacket | undefined
-  reader.on('packet', (read) => (packet = read as IPublishPacket))
-  reader.parse(bytes)
-  if (!packet) throw new Error('expected an MQTT packet in the log, got other bytes')
-  return packet
+function decodePacket(bytes: Buffer): Pick<AedesPublishPacket, 'topic' | 'payload' | 'properties'> {
+  const reader = new PacketReader()
+  reader.open(bytes, 0, bytes.length, 5)
+  reader.byte()
+  const length = reader.variableInt()
+  const isWhole = length === reader.left
+  const topic = reader.text()
+  const properties = readProperties(reader, 'publish')
+  const payload = reader.rest()
+  if (!isWhole || reader.refusal) {
+    throw new Error('expected an MQTT packet in the log, got other bytes')
+  }
+  return { topic, payload, ...(properties && { properties }) }
 }
 
 /** Takes apart what Redis returns for an entry of the log: its id, and its fields and values in turn. */

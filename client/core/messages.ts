@@ -82,6 +82,8 @@ export type ToEngine =
       readonly network: boolean
     }
   | { readonly type: 'wants'; readonly wants: Wants }
+  /** Somebody more listens to these: what is retained has to come again. */
+  | { readonly type: 'again'; readonly filters: readonly string[] }
   /** Somebody looks at the page, or does not, or has just touched it. */
   | { readonly type: 'seen'; readonly visible: boolean }
   /** Acknowledged when the broker has it. */

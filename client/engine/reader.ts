@@ -17,6 +17,8 @@ export interface Reader {
   want(readings: Readings): void
   /** What is known already of what a page has just asked for. */
   known(readings: Readings): readonly FromEngine[]
+  /** Asks again for what is retained: messages are not kept here. */
+  refresh(filters: Iterable<string>): void
   connected(connection: MqttConnection): void
   lost(): void
   onMessage(topic: string, payload: Uint8Array, retain: boolean): void
@@ -81,6 +83,10 @@ export function createReader({ root, settleMs, world, tell }: ReaderOptions): Re
     }
   }
 
+  function refresh(wanted: Iterable<string>): void {
+    for (const filter of wanted) subscriptions.refresh(filter)
+  }
+
   function freshness(): void {
     for (const reader of rooms.values()) reader.onFreshness()
   }
@@ -97,10 +103,10 @@ export function createReader({ root, settleMs, world, tell }: ReaderOptions): Re
         const document = users.get(user)
         if (document !== undefined) known.push({ type: 'user', user, document })
       }
-      // What is retained has to be asked for again: messages are not kept here.
-      for (const filter of readings.filters) subscriptions.refresh(filter)
+      refresh(readings.filters)
       return known
     },
+    refresh,
     connected(connection) {
       connected = true
       bridgeUp = true

@@ -242,6 +242,8 @@ export function createSession({ options, isPunctual, world }: SessionSettings): 
           return
         case 'wants':
           return setWants(port, message.wants)
+        case 'again':
+          return reader.refresh(message.filters)
         case 'seen':
           return change(port, (tab) => seeTab(tab, message.visible, world.now()))
         case 'publish':

@@ -83,7 +83,9 @@ export function connectPresence(options: PresenceOptions): Presence {
     retryAt: null,
   }
   let unloadKey: string | null = null
-  let toldWants = false
+  let told = wants()
+  const again = new Set<string>()
+  let isTelling = false
   let over = false
 
   const engine = createEngineClient({
@@ -126,13 +128,16 @@ export function connectPresence(options: PresenceOptions): Presence {
 
   /** What is changed in one go is told in one go. */
   function changed(): void {
-    if (toldWants) return
-    toldWants = true
+    if (isTelling) return
+    isTelling = true
     queueMicrotask(() => {
-      toldWants = false
+      isTelling = false
       leftRooms.clear()
       leftUsers.clear()
-      engine.post({ type: 'wants', wants: wants() })
+      told = wants()
+      engine.post({ type: 'wants', wants: told })
+      if (again.size > 0) engine.post({ type: 'again', filters: [...again] })
+      again.clear()
     })
   }
 
@@ -261,6 +266,7 @@ export function connectPresence(options: PresenceOptions): Presence {
     subscribe(filter, handler) {
       const all = handlers.get(filter) ?? new Set()
       handlers.set(filter, all.add(handler))
+      if (told.filters.includes(filter)) again.add(filter)
       changed()
       return () => {
         all.delete(handler)

@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { SlowReaderError } from '../../broker/fanout/slow-readers.ts'
 import type { PeerOptions } from '../helpers/mqtt-peer.ts'
 import { startTcpBroker } from '../helpers/tcp-broker.ts'
+import { onTeardown } from '../helpers/teardown.ts'
 
 const CHUNK = Buffer.alloc(16 * 1024)
 const MAX_QUEUED = 2 * 1024 * 1024
@@ -51,6 +52,27 @@ describe('a reader that stops reading', () => {
       expect(sent).to.be.within(MAX_QUEUED, MAX_QUEUED + 16 * 1024 * 1024)
     })
   }
+
+  it('may ask on and on, and no listener is left over', async function () {
+    this.timeout(30_000)
+    const warnings: Error[] = []
+    const note = (warning: Error): void => void warnings.push(warning)
+    process.on('warning', note)
+    onTeardown(() => process.off('warning', note))
+    const { broker, connect } = await startTcpBroker({
+      maxQueuedBytes: MAX_QUEUED,
+      limits: { maxMessagesPerSecond: 100_000 },
+    })
+    const [stuck, publisher] = await Promise.all([connect(), connect()])
+    await stuck.subscribe([{ topic: 'n' }])
+    stuck.stream.pause()
+    while (broker.metrics()['connections'] === 2) {
+      publisher.publish({ topic: 'n', payload: Buffer.alloc(4096) })
+      stuck.send({ cmd: 'pingreq' })
+      await publisher.request({ cmd: 'pingreq' }, 'pingresp')
+    }
+    expect(warnings).to.deep.equal([])
+  })
 
   it('is an error with a code of its own', () => {
     expect(new SlowReaderError(5)).to.include({ code: 'SLOW_READER' })

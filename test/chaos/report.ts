@@ -2,8 +2,8 @@ import { commandOf } from './options.ts'
 import type { Outcome } from './run.ts'
 import type { Violation } from './judge.ts'
 
-/** How many violations are told in full, and how much of what led to them, in milliseconds. */
-const MAX_TOLD = 12
+/** How many violations of each invariant are told in full, and how much of what led to them, in milliseconds. */
+const MAX_TOLD = 3
 const BEFORE_MS = 40_000
 const AFTER_MS = 4000
 
@@ -21,8 +21,7 @@ export function report(outcome: Outcome): string {
     `checked: ${Object.entries(checks)
       .map(([what, n]) => `${n} ${what}`)
       .join(', ')}`,
-    ...violations.slice(0, MAX_TOLD).flatMap((violation) => tell(violation, outcome)),
-    ...(violations.length > MAX_TOLD ? [`and ${violations.length - MAX_TOLD} more`] : []),
+    ...firstOfEach(violations).flatMap((violation) => tell(violation, outcome)),
     ...countKinds(violations),
     violations.length === 0 ? 'no violation' : `${violations.length} VIOLATIONS; the same again:`,
     commandOf(options),
@@ -60,6 +59,15 @@ function tell({ invariant, key, at, reader, detail }: Violation, outcome: Outcom
     ...around.map((each) => `  ${Math.round(each.at)} ${each.line}`),
     '',
   ]
+}
+
+function firstOfEach(violations: readonly Violation[]): readonly Violation[] {
+  const told = new Map<string, number>()
+  return violations.filter(({ invariant }) => {
+    const before = told.get(invariant) ?? 0
+    told.set(invariant, before + 1)
+    return before < MAX_TOLD
+  })
 }
 
 function countKinds(violations: readonly Violation[]): string[] {

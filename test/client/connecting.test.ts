@@ -72,6 +72,28 @@ describe('a page connects', function () {
     await waitFor(page, `bob.status === 'offline'`)
     expect(json(await reader.next('presence/users/alice'))['connections']).to.equal(1)
   })
+
+  for (const worker of ['dedicated', 'shared']) {
+    it(`gives whoever listens to a topic later what is retained on it (${worker})`, async () => {
+      const program = await startProgram()
+      const site = await startSite(program.httpPort)
+      const browser = await startBrowser()
+      const page = await browser.open(site.page({ worker, user: 'alice' }))
+      await isOnline(page)
+      await page.evaluate(`
+        globalThis.heard = []
+        globalThis.listen = (name) => presence.subscribe('news', ({ text }) => heard.push(name + text()))
+        globalThis.stop = listen('a')
+        void presence.publish('news', '1', { qos: 1, retain: true })
+      `)
+      await waitFor(page, `heard.join() === 'a1'`)
+      // Beside the first, and in its place in one go, as a framework does it.
+      await page.evaluate(`globalThis.stopB = listen('b')`)
+      await waitFor(page, `heard.includes('b1')`)
+      await page.evaluate(`stop(); stopB(); heard.length = 0; void listen('c')`)
+      await waitFor(page, `heard.join() === 'c1'`)
+    })
+  }
 })
 
 function eventsOf(page: Page): Promise<unknown> {

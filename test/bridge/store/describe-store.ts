@@ -121,6 +121,15 @@ export function describeStore(name: string, create: CreateStore): void {
         expect(await store.dirtyUsers()).to.deep.equal([])
       })
 
+      it('are cleared though the user has changed since in what nobody sees', async () => {
+        const first = await save('ann', { dirty: true })
+        const second = await save('ann', { expected: first })
+        await store.clearUser('ann', first)
+        expect(await store.dirtyUsers()).to.deep.equal([])
+        await save('ann', { expected: second, dirty: true })
+        expect(await store.dirtyUsers()).to.deep.equal(['ann'])
+      })
+
       it('may be cleared of a user that is forgotten', async () => {
         await store.clearUser('ann', 1)
         expect(await store.dirtyUsers()).to.deep.equal([])

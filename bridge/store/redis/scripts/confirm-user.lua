@@ -11,9 +11,13 @@ local old = redis.call('HGET', KEYS[1], ARGV[1])
 local revision, owner, run = '0', '', '0'
 if old then revision, owner, run = string.match(old, '^(%d+) (%S+) (%d+)') end
 if revision ~= ARGV[2] then
-  -- Only this store has written since: what it wrote it publishes too, and in this order.
-  if owner == ARGV[3] and tonumber(run) <= tonumber(ARGV[2]) then return 1 end
-  return 0
+  -- Only this store has written since: what others see of that it publishes too, and in this order.
+  if owner ~= ARGV[3] or tonumber(run) > tonumber(ARGV[2]) then return 0 end
+  local mark = redis.call('HGET', KEYS[2], ARGV[3] .. ARGV[1])
+  if mark and tonumber(string.match(mark, '^%d+')) <= tonumber(ARGV[2]) then
+    redis.call('HDEL', KEYS[2], ARGV[3] .. ARGV[1])
+  end
+  return 1
 end
 redis.call('HDEL', KEYS[2], ARGV[3] .. ARGV[1])
 for i = 4, #ARGV, 2 do
