@@ -91,7 +91,7 @@ export function encodeMessage(packet: WrittenPacket): EncodedMessage {
     messageId: 0,
     topic: encodeField('a topic', topic),
     properties: [encodeForwarded({ properties } as AedesPublishPacket)],
-    payload: Buffer.from(payload),
+    payload: typeof payload === 'string' ? Buffer.from(payload) : payload,
   })
   return { head: JSON.stringify(head), message }
 }

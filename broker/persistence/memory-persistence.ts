@@ -169,8 +169,8 @@ function retainedBy(name: string): string {
 function* matchEach(
   retained: RetainedIndex<RetainedMessage>,
   filters: readonly string[],
-): Generator<RetainedMessage> {
-  for (const filter of filters) yield* retained.match(retainedBy(filter))
+): Generator<RetainedMessage | undefined> {
+  for (const filter of filters) yield* retained.search(retainedBy(filter))
 }
 
 /**
@@ -182,12 +182,13 @@ function* matchGranted(
   filters: readonly string[],
   grants: ReadonlyMap<string, Subscription['qos']>,
   newest: number,
-): Generator<RetainedMessage> {
+): Generator<RetainedMessage | undefined> {
   for (const filter of filters) {
     const granted = grants.get(filter) ?? 2
-    for (const message of retained.match(retainedBy(filter))) {
-      if (message.order > newest) continue
-      yield message.qos > granted ? { ...message, qos: granted } : message
+    for (const message of retained.search(retainedBy(filter))) {
+      if (message === undefined) yield undefined
+      else if (message.order > newest) continue
+      else yield message.qos > granted ? { ...message, qos: granted } : message
     }
   }
 }

@@ -3,19 +3,21 @@ import { Readable, type Writable } from 'node:stream'
 /**
  * Retained messages for one SUBSCRIBE, each read when the one before it has been written. A stream's
  * usual buffers would hold messages that are replaced meanwhile: the subscriber would get the new
- * one live, and the old one after it.
+ * one live, and the old one after it. At `undefined` other work gets its turn.
  */
 export class RetainedStream<T> extends Readable {
-  readonly #messages: Iterator<T>
+  readonly #messages: Iterator<T | undefined>
 
-  constructor(messages: Iterator<T>) {
+  constructor(messages: Iterator<T | undefined>) {
     super({ objectMode: true, highWaterMark: 1 })
     this.#messages = messages
   }
 
   override _read(): void {
     const next = this.#messages.next()
-    this.push(next.done === true ? null : next.value)
+    if (next.done === true) this.push(null)
+    else if (next.value === undefined) setImmediate(() => this._read())
+    else this.push(next.value)
   }
 
   override pipe<W extends NodeJS.WritableStream>(destination: W): W {
@@ -24,11 +26,12 @@ export class RetainedStream<T> extends Readable {
   }
 }
 
-function writeEach<T>(messages: Iterator<T>, destination: Writable): void {
+function writeEach<T>(messages: Iterator<T | undefined>, destination: Writable): void {
   const step = (error?: Error | null): void => {
     if (error) return
     const next = messages.next()
     if (next.done === true) destination.end()
+    else if (next.value === undefined) setImmediate(step)
     else destination.write(next.value, step)
   }
   step()

@@ -10,6 +10,9 @@ interface Frame<T> {
   readonly depth: number
 }
 
+/** Topics that a search visits between two pauses. */
+const PAUSE_AFTER = 1000
+
 /**
  * Values by topic, found by MQTT filter [MQTT-4.7]. A lookup follows the filter level by level: its
  * cost depends on what it matches, not on how much is stored (a `+` in the middle of a filter
@@ -72,6 +75,15 @@ export class RetainedIndex<T extends {}> {
    * stored all the time is found exactly once.
    */
   *match(filter: string): Generator<T, void, undefined> {
+    for (const value of this.search(filter)) if (value !== undefined) yield value
+  }
+
+  /**
+   * The same, with `undefined` now and then where a filter makes many topics be visited of which few match:
+   * whoever reads has then a chance to do something else.
+   */
+  *search(filter: string): Generator<T | undefined, void, undefined> {
+    let visited = 0
     const levels = filter.split('/')
     const root = this.#root
     // A stack of our own, since topics may be deeper than the call stack.
@@ -82,6 +94,7 @@ export class RetainedIndex<T extends {}> {
         stack.pop()
         continue
       }
+      if (++visited % PAUSE_AFTER === 0) yield undefined
       const [node, depth] = descend(next.value, frame.depth, levels)
       if (node === undefined) continue
       const level = levels[depth]

@@ -147,6 +147,14 @@ describe('RetainedIndex', () => {
     expect(index.delete(topic)).to.equal(true)
     expect([...index.match('#')]).to.deep.equal([])
   })
+
+  it('gives others a turn while it searches much and finds little', () => {
+    const index = indexOf(Array.from({ length: 10_000 }, (_, n) => `users/${n}/status`))
+    expect([...index.search('users/+/nothing')]).to.deep.equal(Array(10).fill(undefined))
+    expect([...index.search('users/7/status')]).to.deep.equal(['users/7/status'])
+    const found = [...index.search('users/+/status')].filter((topic) => topic !== undefined)
+    expect(found).to.have.length(10_000)
+  })
 })
 
 function indexOf(topics: readonly string[]): RetainedIndex<string> {

@@ -1,0 +1,139 @@
+import { expect } from 'chai'
+import { createClientClaims, type ClientClaims } from '../../../broker/cluster/client-claims.ts'
+import { createClusterKeys } from '../../../broker/cluster/keys.ts'
+import { connectRedis, type RedisConnection } from '../../../runtime/redis/connection.ts'
+import { loadScriptFile, type Script } from '../../../runtime/redis/script.ts'
+import { startRedis, type RedisServer } from '../../helpers/redis.ts'
+import { onTeardown } from '../../helpers/teardown.ts'
+
+const keys = createClusterKeys('test')
+const A_MINUTE = 60_000
+
+describe('a client id in Redis', () => {
+  let server: RedisServer
+  let redis: RedisConnection
+
+  beforeEach(async () => {
+    server = await startRedis('--appendonly', 'no')
+    onTeardown(() => server.close())
+    redis = await connectRedis({ url: server.url })
+    onTeardown(() => redis.close())
+  })
+
+  function script(name: string, on = redis): Script {
+    const file = new URL(`../../../broker/cluster/scripts/${name}.lua`, import.meta.url)
+    return loadScriptFile(on, file)
+  }
+
+  /** The claims of a broker that is there, with a connection of its own. */
+  async function broker(name: string): Promise<ClientClaims> {
+    const own = await connectRedis({ url: server.url })
+    onTeardown(() => own.close())
+    await own.send(keys.brokers, ['ZADD', keys.brokers, String(Date.now()), name])
+    return createClientClaims({
+      broker: name,
+      redis: own,
+      keys,
+      now: () => Date.now(),
+      claim: script('claim-client', own),
+      release: script('release-client', own),
+    })
+  }
+
+  async function owner(): Promise<object | undefined> {
+    const entry = await redis.send(keys.clients, ['HGET', keys.clients, 'phone'])
+    return typeof entry === 'string' ? (JSON.parse(entry) as object) : undefined
+  }
+
+  it('goes from broker to broker, each of which learns of the one before', async () => {
+    const [one, two] = [await broker('one'), await broker('two')]
+    const first = await one.claim('phone', 'c1', 'alice')
+    const second = await two.claim('phone', 'c2', 'alice')
+    expect(first).to.include({ previous: undefined, hasSession: false })
+    expect(second).to.include({ previous: 'one', isPreviousAlive: true })
+    expect(one.isOlder('phone', second?.number ?? 0)).to.equal(true)
+    expect(two.isOlder('phone', first?.number ?? 0)).to.equal(false)
+  })
+
+  it('has one owner when all claim it at the same moment, and all others know that they are older', async () => {
+    const brokers = await Promise.all(['one', 'two', 'three', 'four'].map(broker))
+    for (let round = 0; round < 20; round++) {
+      const claims = await Promise.all(
+        brokers.map((claims, i) => claims.claim('phone', `c${round}-${i}`, 'alice')),
+      )
+      const numbers = claims.map((claim) => claim?.number ?? 0)
+      const last = Math.max(...numbers)
+      expect(new Set(numbers).size).to.equal(brokers.length)
+      const older = brokers.filter((claims) => claims.isOlder('phone', last))
+      expect(older).to.have.length(brokers.length - 1)
+      expect(await owner()).to.include({ connection: `c${round}-${numbers.indexOf(last)}` })
+    }
+  })
+
+  it('is refused to another user while it is in use or its session is kept', async () => {
+    const [one, two] = [await broker('one'), await broker('two')]
+    await one.claim('phone', 'c1', 'alice')
+    expect(await two.claim('phone', 'c2', 'mallory')).to.equal(undefined)
+    await one.release('phone', 'c1', A_MINUTE)
+    expect(await two.claim('phone', 'c2', 'mallory')).to.equal(undefined)
+    expect(await two.claim('phone', 'c3', 'alice')).to.include({ previous: 'one' })
+    await two.release('phone', 'c3', 0)
+    expect(await one.claim('phone', 'c4', 'mallory')).to.include({ previous: undefined })
+  })
+
+  it('is free when the time of its session is over', async () => {
+    const [one, two] = [await broker('one'), await broker('two')]
+    await one.claim('phone', 'c1', 'alice')
+    await one.release('phone', 'c1', 1)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+    expect(await two.claim('phone', 'c2', 'bob')).to.include({ previous: 'one' })
+  })
+
+  it('is free when its broker has died', async () => {
+    const [one, two] = [await broker('one'), await broker('two')]
+    await one.claim('phone', 'c1', 'alice')
+    await redis.send(keys.brokers, ['ZREM', keys.brokers, 'one'])
+    const claim = await two.claim('phone', 'c2', 'bob')
+    expect(claim).to.include({ previous: 'one', isPreviousAlive: false })
+  })
+
+  it('stays with a later claim when the earlier one is released', async () => {
+    const [one, two] = [await broker('one'), await broker('two')]
+    await one.claim('phone', 'c1', 'alice')
+    await two.claim('phone', 'c2', 'alice')
+    await one.release('phone', 'c1', 0)
+    expect(await owner()).to.include({ broker: 'two', connection: 'c2' })
+    // Nor does a broker release what a later connection of its own has.
+    await two.claim('phone', 'c3', 'alice')
+    await two.release('phone', 'c2', 0)
+    expect(await owner()).to.include({ broker: 'two', connection: 'c3' })
+  })
+
+  it('is claimed again after Redis was emptied, unless somebody was faster', async () => {
+    const [one, two] = [await broker('one'), await broker('two')]
+    await one.claim('phone', 'c1', 'alice')
+    await one.claim('tablet', 'c2', 'alice')
+    await redis.send(keys.clients, ['FLUSHALL'])
+    await two.claim('phone', 'c3', 'alice')
+    await one.rewrite()
+    expect(await owner()).to.include({ broker: 'two', connection: 'c3' })
+    const tablet = await redis.send(keys.clients, ['HGET', keys.clients, 'tablet'])
+    expect(String(tablet)).to.include('"c2"')
+  })
+
+  it('of a broker that has died is taken over only with a session, and not from who is faster', async () => {
+    const [one, two] = [await broker('one'), await broker('two')]
+    const adopt = script('adopt-client')
+    for (const id of ['phone', 'tablet', 'watch']) await one.claim(id, 'c', 'alice')
+    for (const id of ['phone', 'tablet'])
+      await redis.send(keys.sessions, ['SADD', keys.sessions, id])
+    await two.claim('tablet', 'c2', 'alice')
+    const take = async (id: string): Promise<unknown> =>
+      adopt([keys.clients, keys.sessions], [id, 'one', 'two', String(A_MINUTE)])
+    expect(await take('phone')).to.deep.equal(['alice', A_MINUTE])
+    expect(await take('phone')).to.equal(null)
+    expect(await take('tablet')).to.equal(null)
+    expect(await take('watch')).to.equal(null)
+    expect(await owner()).to.include({ broker: 'two' })
+  })
+})
