@@ -61,21 +61,21 @@ async function measure({ mqttPort, httpPort }: Server): Promise<void> {
   console.log(`attacker: connections ${connections}, reconnects ${reconnects}, sent ${sent}`)
   for (const name of [
     'connections',
-    'floods',
-    'refused_connects',
-    'refused_connections_per_address',
-    'refused_connects_per_second',
-    'refused_user_connections',
-    'refused_fast_connects',
-    'refused_subscriptions',
-    'refused_excess_subscriptions',
-    'refused_retained',
-    'refused_rooms',
-    'dropped_from_sessions',
+    'floods_total',
+    'refused_connects_total',
+    'refused_connections_per_address_total',
+    'refused_connects_per_second_total',
+    'refused_user_connections_total',
+    'refused_fast_connects_total',
+    'refused_subscriptions_total',
+    'refused_excess_subscriptions_total',
+    'refused_retained_total',
+    'refused_rooms_total',
+    'dropped_from_sessions_total',
     'retained_outside',
     'rooms',
   ]) {
-    console.log(`  ${name.padEnd(30)} ${metrics.get(`presence_broker_${name}`) ?? '-'}`)
+    console.log(`  ${name.padEnd(38)} ${metrics.get(`presence_broker_${name}`) ?? '-'}`)
   }
   if (worst >= BOUND_MS) process.exitCode = 1
 }

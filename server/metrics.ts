@@ -6,16 +6,35 @@ export type MetricGroups = Readonly<Record<string, Readonly<Record<string, numbe
 /** The media type of what {@link formatMetrics} writes. */
 export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
+/** What the parts tell that goes up and down; everything else only ever grows. */
+const GAUGES: ReadonlySet<string> = new Set([
+  'brokers',
+  'clusterUp',
+  'connections',
+  'eventLoopDelayMaxSeconds',
+  'otherBridges',
+  'ready',
+  'residentMemoryBytes',
+  'retained',
+  'retainedOutside',
+  'rooms',
+  'sessions',
+  'startTimeSeconds',
+  'storeReady',
+  'up',
+  'waitingInputs',
+])
+
 /**
- * Writes figures for Prometheus: `{broker: {connections: 3}}` is `presence_broker_connections 3`.
- * A figure whose name ends in `total` only ever grows; of others nothing is said.
+ * Writes figures for Prometheus: `{broker: {connections: 3, connects: 9}}` is the gauge
+ * `presence_broker_connections 3` and the counter `presence_broker_connects_total 9`.
  */
 export function formatMetrics(groups: MetricGroups): string {
   const lines = Object.entries(groups).flatMap(([group, figures]) =>
     Object.entries(figures).flatMap(([figure, value]) => {
-      const name = metricName(group, figure)
-      const type = name.endsWith('_total') ? [`# TYPE ${name} counter`] : []
-      return [...type, `${name} ${value}`]
+      const isGauge = GAUGES.has(figure)
+      const name = metricName(group, isGauge ? figure : `${figure}_total`)
+      return [`# TYPE ${name} ${isGauge ? 'gauge' : 'counter'}`, `${name} ${value}`]
     }),
   )
   return `${lines.join('\n')}\n`
@@ -38,7 +57,7 @@ export function processMetrics(): Record<string, number> {
   return {
     // Since this was asked last.
     eventLoopDelayMaxSeconds: delayMaxSeconds,
-    cpuSecondsTotal: (user + system) / 1e6,
+    cpuSeconds: (user + system) / 1e6,
     residentMemoryBytes: process.memoryUsage.rss(),
     startTimeSeconds: Math.round(performance.timeOrigin) / 1000,
   }

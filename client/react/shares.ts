@@ -12,13 +12,13 @@ const counts = new WeakMap<Presence, Map<string, number>>()
 /** Joins a room, or shares it with the components that are in it already. */
 export function shareRoom(presence: Presence, name: string, data: Json): Share<Room> {
   const room = presence.room(name, data)
-  return { of: room, release: share(presence, `room ${name}`, room.leave) }
+  return { of: room, release: share(presence, `room ${name}`, () => room.leave()) }
 }
 
 /** Looks at a user, or shares it with the components that look already. */
 export function shareUser(presence: Presence, name: string): Share<User> {
   const user = presence.user(name)
-  return { of: user, release: share(presence, `user ${name}`, user.close) }
+  return { of: user, release: share(presence, `user ${name}`, () => user.close()) }
 }
 
 function share(presence: Presence, key: string, giveUp: () => void): () => void {

@@ -176,6 +176,15 @@ describe('the checker of the chaos', () => {
         })(),
       ],
       [
+        'when what one of two bridges says late, without a version, is mended at once',
+        history([life(5000)]),
+        reading(
+          ...online(5010),
+          [20_000, 'users/ann/status', 'offline'],
+          [20_100, 'users/ann/status', 'online'],
+        ),
+      ],
+      [
         'when a version that one of two bridges was late with is dropped and mended',
         history([life(5000, { said: [said(1, 5005)] })]),
         reading(
@@ -242,7 +251,7 @@ describe('the checker of the chaos', () => {
         history([life(10_000, { said: [said(1, 10_005, ['den'])] })], {
           outages: [outage('redis', 'empty', 9000, 12_000)],
         }),
-        reading(...online(10_010, 1), [12_500, 'users/ann/status', ''], ...online(12_600, 1)),
+        reading(...online(10_010, 1), ...offline(12_500), ...online(12_600, 1)),
       ],
       [
         'a false offline of who came back after its broker was killed',
@@ -251,6 +260,22 @@ describe('the checker of the chaos', () => {
           outages: [outage('broker', 'kill', 20_000, 22_000)],
         }),
         reading(...online(5010), ...offline(27_000), ...online(27_100)),
+      ],
+      [
+        'a plain status that is wrong for long',
+        'a false offline',
+        history([life(5000)]),
+        reading(...online(5010), [20_000, 'users/ann/status', 'offline']),
+      ],
+      [
+        'a plain status that is wrong for a moment where one bridge alone writes',
+        'a false offline',
+        history([life(5000)], { isShared: false }),
+        reading(
+          ...online(5010),
+          [20_000, 'users/ann/status', 'offline'],
+          [20_100, 'users/ann/status', 'online'],
+        ),
       ],
       [
         'a member who leaves a room in which it is',

@@ -56,7 +56,7 @@ const BAD: readonly (readonly [string, string | Buffer, RegExp])[] = [
 ]
 
 async function invalidDocuments(server: Program): Promise<number> {
-  return (await server.metrics()).get('presence_broker_invalid_documents') ?? Number.NaN
+  return (await server.metrics()).get('presence_broker_invalid_documents_total') ?? Number.NaN
 }
 
 describe('a document that is none', function () {
@@ -117,6 +117,6 @@ describe('a document that is none', function () {
     for (const [, payload] of BAD) await foreign.publish('presence/connections/bob/phone', payload)
     await foreign.publish('presence/connections/bob/phone', 'online')
     expect(json(await reader.next('presence/users/bob'))).to.include({ status: 'online' })
-    expect((await bridge.metrics()).get('presence_bridge_invalid')).to.equal(BAD.length)
+    expect((await bridge.metrics()).get('presence_bridge_invalid_total')).to.equal(BAD.length)
   })
 })

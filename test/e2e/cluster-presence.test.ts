@@ -112,7 +112,7 @@ describe('two brokers', function () {
       )
     }
     // It hears those at the other broker too.
-    const heard = (await bridge.metrics()).get('presence_bridge_documents') ?? 0
+    const heard = (await bridge.metrics()).get('presence_bridge_documents_total') ?? 0
     expect(heard).to.be.above(users.length)
     // What it has to say does not wait for those in the servers.
     await bridge.stop()

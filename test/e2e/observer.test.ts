@@ -54,7 +54,7 @@ describeTogether(
         expect(isClosed, user).to.equal(false)
         expect(statuses(reader, user)).to.deep.equal(['online'])
       }
-      expect((await server.metrics()).get('presence_broker_stalls')).to.equal(1)
+      expect((await server.metrics()).get('presence_broker_stalls_total')).to.equal(1)
     })
 
     scenario(

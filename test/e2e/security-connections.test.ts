@@ -66,7 +66,7 @@ describe('a token', () => {
       await within(2000, 'the end of her presence', admin.first(2))
       const gone = JSON.parse(String(admin.messages[1]?.payload)) as object
       expect(gone).to.include({ status: 'offline', reason: 'kicked' })
-      expect((await server.metrics()).get('presence_broker_expired')).to.equal(1)
+      expect((await server.metrics()).get('presence_broker_expired_total')).to.equal(1)
     })
 
     it(`is replaced by a new one while the connection stays: ${name}`, async () => {
@@ -277,7 +277,7 @@ describe('limits', () => {
     stream.on('error', () => {}).resume()
     await within(2000, 'the end', once(stream, 'close'))
     const metrics = await server.metrics()
-    expect(metrics.get('presence_broker_refused_connections')).to.equal(2)
+    expect(metrics.get('presence_broker_refused_connections_total')).to.equal(2)
   })
 
   it('on one address are kept behind a proxy', async () => {
@@ -385,7 +385,7 @@ describe('limits', () => {
       if (way.version === 5) expect((await said).reasonCode).to.equal(0x96)
     }
     await ping(reader)
-    expect((await server.metrics()).get('presence_broker_floods')).to.equal(WAYS.length)
+    expect((await server.metrics()).get('presence_broker_floods_total')).to.equal(WAYS.length)
   })
 })
 

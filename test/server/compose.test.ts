@@ -190,7 +190,7 @@ describe('startProgram', () => {
     expect(body).to.include(
       '# TYPE presence_broker_stale_total counter\npresence_broker_stale_total 1\n',
     )
-    expect(body).to.include('presence_bridge_users 2\n')
+    expect(body).to.include('presence_bridge_brokers 2\n')
     expect(body).to.match(/^process_resident_memory_bytes \d+$/m)
     expect(body).to.match(/^process_cpu_seconds_total [\d.]+$/m)
   })

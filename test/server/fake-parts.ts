@@ -46,7 +46,7 @@ export function createFakeParts(failing: Readonly<Record<string, Error>> = {}): 
         kick: () => {},
         unload: () => true,
         link: () => link,
-        metrics: () => ({ connections: 3, staleTotal: 1 }),
+        metrics: () => ({ connections: 3, stale: 1 }),
         drain: () => call('broker drain'),
         close: () => call('broker close'),
       }
@@ -59,7 +59,7 @@ export function createFakeParts(failing: Readonly<Record<string, Error>> = {}): 
         get ready() {
           return parts.ready
         },
-        metrics: () => ({ users: 2 }),
+        metrics: () => ({ brokers: 2 }),
         onlineTime: async (user) => ({ user, onlineMs: 1000, sessions: [], complete: true }),
         roomAt: async (room) => ({ room, at: '', members: [], complete: true }),
         close: () => call('bridge close'),
