@@ -47,6 +47,8 @@ export interface ProgramOptions {
   readonly host?: string
   /** @default any free one */
   readonly mqttPort?: number
+  /** Variables beside those of this process. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 let building: Promise<unknown> | undefined
@@ -69,7 +71,7 @@ async function buildOnce(): Promise<void> {
 
 /** Starts the built program and waits until it is ready. */
 export async function startProgram(options: ProgramOptions = {}): Promise<Program> {
-  const { command, flags = [], host = '127.0.0.1', mqttPort = 0 } = options
+  const { command, flags = [], host = '127.0.0.1', mqttPort = 0, env = {} } = options
   await build()
   const ports =
     command === 'bridge'
@@ -82,7 +84,7 @@ export async function startProgram(options: ProgramOptions = {}): Promise<Progra
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('PRESENCE_'))
   const child = spawn(process.execPath, ['dist/server/cli.js', ...argv], {
     cwd: PACKAGE_ROOT,
-    env: Object.fromEntries(inherited),
+    env: { ...Object.fromEntries(inherited), ...env },
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   const exited = exitOf(child)

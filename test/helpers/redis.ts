@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -66,6 +66,85 @@ export async function startRedis(...options: readonly string[]): Promise<RedisSe
   }
 }
 
+/** A master, a replica, and three Sentinels that watch them. */
+export interface WatchedRedis {
+  /** Of one Sentinel. */
+  readonly url: string
+  /** Of the others, as `host:port`. */
+  readonly nodes: readonly string[]
+  /** Kills the master; resolves when the replica is master. */
+  failOver(): Promise<void>
+  close(): Promise<void>
+}
+
+/** Starts them; resolves when a failover would work. */
+export async function startWatchedRedis(): Promise<WatchedRedis> {
+  // A replica is not kept waiting for others to come along.
+  const master = await startRedis('--repl-diskless-sync-delay', '0')
+  const replica = await startRedis('--replicaof', '127.0.0.1', String(master.port))
+  await eventually('the replica follows', () => answers(replica, 'master_link_status:up'))
+  const sentinels = await Promise.all([1, 2, 3].map(() => startSentinel(master.port)))
+  const [first, ...others] = sentinels
+  if (!first) throw new Error('no Sentinel')
+  for (const { port } of sentinels) {
+    await eventually(
+      'the Sentinels know all',
+      async () => {
+        const text = await ask(port, 'SENTINEL MASTER mymaster', 'num-other-sentinels\r\n$1\r\n2')
+        return /num-slaves\r\n\$1\r\n1/.test(text) && /num-other-sentinels\r\n\$1\r\n2/.test(text)
+      },
+      15_000,
+    )
+  }
+  return {
+    url: `redis://127.0.0.1:${first.port}`,
+    nodes: others.map(({ port }) => `127.0.0.1:${port}`),
+    async failOver() {
+      await master.kill()
+      await eventually('the replica is master', () => answers(replica, 'role:master'), 20_000)
+    },
+    async close() {
+      await Promise.all([...sentinels, replica, master].map((server) => server.close()))
+    },
+  }
+}
+
+async function answers({ port }: RedisServer, word: string): Promise<boolean> {
+  return (await ask(port, 'INFO replication', word)).includes(word)
+}
+
+async function startSentinel(
+  master: number,
+): Promise<{ readonly port: number; close(): Promise<void> }> {
+  const directory = await mkdtemp(join(tmpdir(), 'presence-sentinel-'))
+  const port = await freePort()
+  const file = join(directory, 'sentinel.conf')
+  const lines = [
+    `port ${port}`,
+    'bind 127.0.0.1',
+    `dir ${directory}`,
+    `sentinel monitor mymaster 127.0.0.1 ${master} 2`,
+    'sentinel down-after-milliseconds mymaster 1000',
+    'sentinel failover-timeout mymaster 3000',
+  ]
+  await writeFile(file, `${lines.join('\n')}\n`)
+  const child = spawn('redis-server', [file, '--sentinel'], { stdio: 'ignore' })
+  child.on('error', () => {})
+  await eventually(
+    `a Sentinel listens on ${port}`,
+    async () => (await ask(port, 'PING')) === '+PONG',
+  )
+  return {
+    port,
+    async close() {
+      const exited = once(child, 'exit')
+      child.kill('SIGKILL')
+      await exited
+      await rm(directory, { recursive: true, force: true })
+    },
+  }
+}
+
 /** Three masters that share the slots. */
 export interface RedisCluster {
   readonly url: string
@@ -122,7 +201,7 @@ function ask(port: number, line: string, until = '\r\n'): Promise<string> {
     let text = ''
     const end = (): void => {
       socket.destroy()
-      resolve(text.includes('\r\n') && !text.startsWith('$') ? (text.split('\r\n')[0] ?? '') : text)
+      resolve(text.includes('\r\n') && !/^[$*]/.test(text) ? (text.split('\r\n')[0] ?? '') : text)
     }
     socket.setTimeout(500, end)
     socket.on('data', (bytes) => {
