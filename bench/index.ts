@@ -12,6 +12,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ main(): Promise<void> }>>
   storm: () => import('./storm.ts'),
   redis: () => import('./redis.ts'),
   limits: () => import('./limits.ts'),
+  cluster: () => import('./cluster.ts'),
   client: () => import('./client.ts'),
 }
 

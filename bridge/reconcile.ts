@@ -14,11 +14,12 @@ const SLICE = 200
  */
 export async function reconcileStore(
   store: Store,
-  remains: Remains,
+  left: Remains,
   now: number,
   policy: Policy,
 ): Promise<void> {
   const stored = await store.allUsers()
+  const remains = { ...left, rooms: renumber(left.rooms, now) }
   if (stored.length === 0) {
     await restoreStore(store, remains, now, policy)
     return
@@ -37,6 +38,19 @@ export async function reconcileStore(
   const roomsOf = invert(rooms)
   await inSlices([...new Set([...stored, ...remains.users.keys(), ...roomsOf.keys()])], (user) =>
     reconcileUser(store, user, remains.users.get(user), roomsOf.get(user), now, policy),
+  )
+}
+
+/**
+ * Rooms with versions that no reader has: some have been told more than what is retained, so the next diff
+ * must build upon nothing that they have. They read the room again.
+ */
+function renumber(rooms: Remains['rooms'], now: number): Remains['rooms'] {
+  return new Map(
+    Array.from(rooms, ([room, snapshot]) => {
+      const version = Math.max(snapshot.version + 1, now)
+      return [room, { ...snapshot, version }] as const
+    }),
   )
 }
 

@@ -101,9 +101,10 @@ export function nextMessageId(client: AedesClient): number {
   return id
 }
 
-/** Begins with 1, as others do; Aedes begins anywhere. */
-export function restartMessageIds(client: AedesClient): void {
-  client._nextId = 1
+/** Goes on behind the last id of a session; a new one begins with 1, as others do, where Aedes begins anywhere. */
+export function continueMessageIds(client: AedesClient, lastId: number): void {
+  client._nextId = lastId
+  nextMessageId(client)
 }
 
 /** A packet that a client has sent, as far as it is looked at here. */

@@ -123,6 +123,7 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
       fanout,
       sessionExpiryMs: limits.sessionExpiryMs,
       onWord,
+      inLine: (clientId, run) => hooks.inLine(clientId, run),
       isConnected: (clientId) => clientOf(aedes, clientId) !== undefined,
       endConnection(clientId, then) {
         const client = clientOf(aedes, clientId)
@@ -130,7 +131,10 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
         hooks.expect(clientId)
         dismiss(client, TAKEN_OVER, undefined, then)
       },
-      onMoved: (clientId) => sessions.drop(clientId),
+      onMoved(clientId, isClean) {
+        hooks.resolveWill(clientId, isClean)
+        sessions.drop(clientId)
+      },
       onAdopted({ clientId, user, keptMs }) {
         sessions.adopt(clientId, user === '' ? undefined : user, user || clientId, keptMs)
       },

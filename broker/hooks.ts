@@ -84,8 +84,16 @@ const ANOTHERS_CLIENT_ID: ConnectRefusal = {
   reason: 'its client id is another user’s',
 }
 
+/** What the other brokers ask of this one's clients. */
+interface Hooks extends Pick<Succession, 'expect'> {
+  /** Runs when nobody is connecting with a client id. */
+  inLine(clientId: string, run: () => void): void
+  /** The will that waits for an absent client is due, or void, since its session goes on elsewhere. */
+  resolveWill(clientId: string, isDue: boolean): void
+}
+
 /** Puts presence between Aedes and its clients, from CONNECT to the end. */
-export function connectHooks(aedes: Aedes, context: HookContext): Pick<Succession, 'expect'> {
+export function connectHooks(aedes: Aedes, context: HookContext): Hooks {
   const { root, clock, announcer, registry, liveness, metrics, warn, others } = context
   const topics = createTopics(root)
   const queue = createConnectQueue()
@@ -325,7 +333,19 @@ export function connectHooks(aedes: Aedes, context: HookContext): Pick<Successio
     return context.isClosing() || liveness.wasStalled()
   }
 
-  return succession
+  return {
+    expect: (clientId) => succession.expect(clientId),
+    inLine(clientId, run) {
+      queue.enter(clientId, (leave) => {
+        run()
+        leave()
+      })
+    },
+    resolveWill(clientId, isDue) {
+      if (isDue) wills.publish(clientId)
+      else wills.forget(clientId)
+    },
+  }
 
   /** Runs when the end of a connection may be read: after its documents, and after its successor. */
   function inOrder(connection: Connection, run: () => void): void {

@@ -15,6 +15,7 @@ TOOLS=(
   chromium:chromium
   ip:iproute2
   paho_c_sub:paho.mqtt.c-examples
+  haproxy:haproxy
 )
 
 missing_packages() {
@@ -53,7 +54,7 @@ install_packages() {
   local package
   for package in "$@"; do
     case "$package" in
-      mosquitto | redis-server) as_root systemctl disable --now "$package" ;;
+      mosquitto | redis-server | haproxy) as_root systemctl disable --now "$package" ;;
     esac
   done
 }

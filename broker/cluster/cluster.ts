@@ -57,12 +57,14 @@ export interface ClusterOptions {
   readonly sessionExpiryMs: number
   /** Another broker said something. */
   readonly onWord: (word: Word) => void
+  /** Runs when nobody is connecting here with a client id. */
+  readonly inLine: (clientId: string, run: () => void) => void
   /** Whether somebody is connected here with a client id. */
   readonly isConnected: (clientId: string) => boolean
   /** Ends the connection of a client id, which somebody uses at another broker; `then` when it is gone. */
   readonly endConnection: (clientId: string, then: () => void) => void
   /** Another broker has a client id now, and its session. */
-  readonly onMoved: (clientId: string) => void
+  readonly onMoved: (clientId: string, isClean: boolean) => void
   /** The session of an absent client is here now. */
   readonly onAdopted: (session: AdoptedSession) => void
   /** Others took this broker for dead, and have its sessions. */
@@ -167,7 +169,8 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
 
   function onWord(word: Word, from: string, number: number): void {
     if (word.type === 'takeover') {
-      moves.letGo(word.clientId, word.claim, word.holder)
+      // Not before a connection with this client id that has just begun can be ended.
+      options.inLine(word.clientId, () => moves.letGo(word))
     } else if (word.type === 'released') {
       const handover = { broker: from, position: word.position, ownPosition: number }
       moves.released(word.clientId, handover)

@@ -16,6 +16,8 @@ export type Word =
       readonly clientId: string
       readonly claim: number
       readonly holder: string
+      /** Whether its session ends. */
+      readonly isClean: boolean
     }
   /**
    * The speaker has ended its connection of a client id. Its session is in Redis, with what the speaker had
@@ -96,9 +98,14 @@ export function encodeMessage(packet: WrittenPacket): EncodedMessage {
   return { head: JSON.stringify(head), message }
 }
 
+/** Reads what was written beside a message. */
+export function decodeHead(head: string): Head {
+  return JSON.parse(head) as Head
+}
+
 /** Reads a message that {@link encodeMessage} has written. */
 export function decodeMessage(broker: string, head: string, message: Buffer): EmittedPacket {
-  const { qos, retain, counter, clientId, expiry } = JSON.parse(head) as Head
+  const { qos, retain, counter, clientId, expiry } = decodeHead(head)
   const { topic, payload, properties } = decodePacket(message)
   const packet: AedesPublishPacket & { clientId?: string } = {
     cmd: 'publish',

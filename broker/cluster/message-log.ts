@@ -6,6 +6,7 @@ import type { EmittedPacket } from '../aedes-internals.ts'
 import type { FanoutEmitter } from '../fanout/emitter.ts'
 import type { MemoryPersistence } from '../persistence/memory-persistence.ts'
 import {
+  decodeHead,
   decodeMessage,
   decodeNumbered,
   encodeMessage,
@@ -104,12 +105,13 @@ export function createMessageLog(options: MessageLogOptions): MessageLog {
       if (!isOwn) options.onWord(JSON.parse(head) as Word, from, number)
       return
     }
-    const packet = decodeMessage(from, head, message)
     if (isOwn) {
-      unread.delete(packet.brokerCounter)
-      if (packet.retain) pending.arrived(packet.topic)
+      const { counter, retain } = decodeHead(head)
+      unread.delete(counter)
+      if (retain) pending.arrived(decodeMessage(from, head, message).topic)
       return
     }
+    const packet = decodeMessage(from, head, message)
     counters.clusterReceived++
     if (!packet.retain || !pending.isLater(packet.topic)) return deliver(packet)
     // A later message of this broker is retained and delivered already. Of what people read the older one

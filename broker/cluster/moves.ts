@@ -16,7 +16,7 @@ export interface Moves {
    */
   claim(clientId: string, connection: string, user: string, isClean: boolean): Promise<boolean>
   /** Another broker has claimed a client id, which one of us had last. */
-  letGo(clientId: string, claim: number, holder: string): void
+  letGo(word: Extract<Word, { readonly type: 'takeover' }>): void
   /** Another broker has let go of a client id. */
   released(clientId: string, handover: Handover): void
 }
@@ -37,7 +37,7 @@ export interface MovesOptions {
   /** Ends the connection of a client id; `then` when it is gone. */
   readonly endConnection: (clientId: string, then: () => void) => void
   /** Another broker has a client id now, and its session. */
-  readonly onMoved: (clientId: string) => void
+  readonly onMoved: (clientId: string, isClean: boolean) => void
   readonly onError: (error: unknown) => void
 }
 
@@ -88,21 +88,21 @@ export function createMoves(options: MovesOptions): Moves {
       // It is there, or may be on its way to Redis.
       const mayHaveSession = hasSession || (!isClean && isPreviousAlive)
       const released = mayHaveSession && isPreviousAlive ? whenReleased(clientId) : undefined
-      say({ type: 'takeover', clientId, claim: number, holder: previous })
+      say({ type: 'takeover', clientId, claim: number, holder: previous, isClean })
       const handover = await released
       if (!mayHaveSession) return true
       if (isClean) await sessions.end(clientId)
       else await sessions.fetch(clientId, handover ?? (await handoverOfDead(previous)))
       return true
     },
-    letGo(clientId, claim, holder) {
+    letGo({ clientId, claim, holder, isClean }) {
       if (!clients.isOlder(clientId, claim)) return
       options.endConnection(clientId, () => {
         sessions
           .handOver(clientId)
           .then((position) => {
             clients.forget(clientId)
-            options.onMoved(clientId)
+            options.onMoved(clientId, isClean)
             if (holder === broker) say({ type: 'released', clientId, position })
             return undefined
           })

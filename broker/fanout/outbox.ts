@@ -1,8 +1,8 @@
 import type { QoS } from 'mqtt-packet'
 import { generate } from 'mqtt-packet'
 import {
+  continueMessageIds,
   nextMessageId,
-  restartMessageIds,
   watchPackets,
   type AedesClient,
   type EmittedPacket,
@@ -46,7 +46,7 @@ export class Outbox {
     this.#client = client
     this.#policy = policy
     this.#gatherer = gatherer
-    restartMessageIds(client)
+    continueMessageIds(client, 0)
     watchPackets(client, ({ cmd, messageId, reasonCode }) => {
       if (messageId === undefined || !this.#inFlight.has(messageId)) return
       if (cmd === 'pubrec' && (reasonCode ?? 0) < FAILURE) {
@@ -84,6 +84,8 @@ export class Outbox {
     this.#queue = queue
     this.#isOfSession = true
     queue.open(this)
+    // What was dropped in the middle of its delivery must not be taken for what comes now.
+    continueMessageIds(client, queue.lastId)
     this.#hasBacklog = queue.isReady
     client.conn.once('close', () => queue.close(this))
     this.#pump()

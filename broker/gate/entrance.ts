@@ -4,20 +4,13 @@ import {
   reportDone,
   takeOverReading,
   type AedesClient,
-  type SeenPacket,
 } from '../aedes-internals.ts'
+import { judgeFit, type Expects } from './fit.ts'
 import { DISCONNECT, SUBSCRIBE, UNSUBSCRIBE, type FixedHeader } from './fixed-header.ts'
 import { PacketCutter, type SizeLimits } from './packet-cutter.ts'
 import { PacketReader } from './packet-reader.ts'
-import { decode, type ClientPacket, type DecodeContext } from './packets/decode.ts'
-import {
-  KEEPALIVE_TIMEOUT,
-  PACKET_TOO_LARGE,
-  PROTOCOL_ERROR,
-  refusingConnack,
-  refusingDisconnect,
-  type Refusal,
-} from './refusal.ts'
+import { decode, type DecodeContext } from './packets/decode.ts'
+import { KEEPALIVE_TIMEOUT, refusingConnack, refusingDisconnect, type Refusal } from './refusal.ts'
 import { TopicAliases } from './topic-aliases.ts'
 
 /** What an entrance goes by. */
@@ -27,7 +20,7 @@ export interface EntrancePolicy extends SizeLimits {
   readonly maxTopicLevels: number
   readonly topicAliasMaximum: number
   /** Whether a packet fits what its client was sent. */
-  readonly expects: (client: AedesClient, packet: SeenPacket) => boolean
+  readonly expects: Expects
   /** The client has sent a packet, or goes on sending a large one. */
   readonly onHeard: (client: AedesClient) => void
   /** The connection is about to be closed. */
@@ -182,7 +175,7 @@ export class Entrance {
     const packet = decode(reader, header, this.#context)
     cutter.version = reader.version
     if ('kind' in packet) return this.#refuse(packet)
-    const misfit = this.#judge(packet)
+    const misfit = judgeFit(packet, this.#client, this.#policy.expects)
     if (misfit) return this.#refuse(misfit)
     if (packet.cmd === 'connect') {
       this.#context.isSessionKept = Boolean(packet.properties?.['sessionExpiryInterval'])
@@ -194,31 +187,6 @@ export class Entrance {
       this.#isAlone = type === SUBSCRIBE || type === UNSUBSCRIBE
     }
     handOver(this.#client, packet)
-  }
-
-  /** What is wrong with a packet that is valid by itself. */
-  #judge(packet: ClientPacket): Refusal | undefined {
-    const client = this.#client
-    switch (packet.cmd) {
-      case 'puback':
-      case 'pubrec':
-      case 'pubcomp':
-        return this.#policy.expects(client, packet) ? undefined : UNEXPECTED
-      case 'subscribe':
-        return this.#judgeAnswer(packet.subscriptions.length)
-      case 'unsubscribe':
-        return this.#judgeAnswer(packet.unsubscriptions.length)
-      default:
-        return undefined
-    }
-  }
-
-  /** The answer has a byte for each filter, and must not be larger than the client takes [MQTT-3.1.2-24]. */
-  #judgeAnswer(filters: number): Refusal | undefined {
-    const { maximumPacketSize = Infinity } = this.#client
-    // An id and no properties; the length takes two bytes from 128 on.
-    const remaining = 3 + filters
-    return remaining + (remaining < 128 ? 2 : 3) > maximumPacketSize ? ANSWER_TOO_LARGE : undefined
   }
 
   /** Tells the sweep and the clock of an unfinished packet. */
@@ -296,7 +264,5 @@ export class Entrance {
   }
 }
 
-const UNEXPECTED: Refusal = { kind: 'acknowledgement', reasonCode: PROTOCOL_ERROR }
-const ANSWER_TOO_LARGE: Refusal = { kind: 'answer_too_large', reasonCode: PACKET_TOO_LARGE }
 const NO_CONNECT: Refusal = { kind: 'connect_timeout', reasonCode: KEEPALIVE_TIMEOUT }
 const NO_END: Refusal = { kind: 'packet_timeout', reasonCode: KEEPALIVE_TIMEOUT }

@@ -69,6 +69,7 @@ export class OutgoingQueue {
   readonly #onDropped: () => void
   readonly #onChanged: (key: string) => void
   #owner: object | undefined
+  #lastId = 0
 
   /**
    * @param maxQueued how many messages may wait; the oldest goes first, and `onDropped` is called
@@ -106,6 +107,11 @@ export class OutgoingQueue {
   /** How many packets wait. */
   get size(): number {
     return this.#packets.size
+  }
+
+  /** The last id under which something was sent; 0 before. */
+  get lastId(): number {
+    return this.#lastId
   }
 
   /** Whether somebody sends what is released. */
@@ -204,6 +210,7 @@ export class OutgoingQueue {
     const key = keyOf(packet)
     const present = this.#packets.get(key)
     if (present?.cmd !== 'publish') return
+    if (present.messageId === undefined) this.#lastId = messageId
     present.messageId = messageId
     this.#keys.set(messageId, key)
     this.#onChanged(key)

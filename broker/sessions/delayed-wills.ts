@@ -5,6 +5,8 @@ import type { AedesClient, AedesWill, WillKeeper } from '../aedes-internals.ts'
 export interface DelayedWills {
   /** The session of a client id has ended before: its will is due [MQTT-3.1.2-8]. */
   publish(clientId: string): void
+  /** The session of a client id goes on at another broker: its will is void [MQTT-3.1.3-9]. */
+  forget(clientId: string): void
 }
 
 /** Watches the wills that Aedes keeps back; it forgets them when their client starts a new session. */
@@ -35,5 +37,6 @@ export function watchDelayedWills(aedes: Aedes): DelayedWills {
       keeper.clearDelayedWill(clientId)
       publishWill(due.client, due.will)
     },
+    forget: (clientId) => keeper.clearDelayedWill(clientId),
   }
 }

@@ -103,7 +103,8 @@ export function createReader({ root, settleMs, world, tell }: ReaderOptions): Re
         const document = users.get(user)
         if (document !== undefined) known.push({ type: 'user', user, document })
       }
-      refresh(readings.filters)
+      // Who is the first to want something gets it by subscribing.
+      refresh([...readings.filters].filter((filter) => filters.has(filter)))
       return known
     },
     refresh,

@@ -5,7 +5,9 @@ set -euo pipefail
 # A process group for each program: Ctrl-C comes here alone, and they end in order.
 set -m
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+source=${BASH_SOURCE[0]}
+[[ $source == */* ]] || source=./$source
+here=$(cd "${source%/*}" && pwd)
 cd "$here/../.."
 PATH="$PATH:/usr/sbin:/sbin"
 
@@ -18,6 +20,9 @@ need() {
   echo "$1 is missing; on Debian: sudo apt-get install --no-install-recommends $2" >&2
   exit 1
 }
+
+need haproxy haproxy
+[ -n "${PRESENCE_REDIS_URL:-}" ] || need redis-server redis-server
 
 directory=$(mktemp -d)
 servers=()
@@ -55,11 +60,9 @@ await() { # name, pid, port
   exit 1
 }
 
-need haproxy haproxy
 [ -e dist/server/cli.js ] || npm run build
 
 if [ -z "${PRESENCE_REDIS_URL:-}" ]; then
-  need redis-server redis-server
   port=$((first + 6))
   redis-server --port "$port" --bind 127.0.0.1 --dir "$directory" --save '' --appendonly yes \
     --loglevel warning &
@@ -80,7 +83,7 @@ for number in 1 2 3; do
   await "server $number" "${servers[number - 1]}" "$((first + 2 * number - 1))"
 done
 
-haproxy -q -f "$here/haproxy.cfg" &
+haproxy -f "$here/haproxy.cfg" &
 haproxy=$!
 await HAProxy "$haproxy" "$CLUSTER_MQTT_PORT"
 

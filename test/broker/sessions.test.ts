@@ -230,6 +230,23 @@ describe('message ids', () => {
     }
   })
 
+  it('are not used again for a session whose queue has lost a message that was in flight', async () => {
+    const { connect, untilConnections } = await startTcpBroker({ limits: { maxSessionQueue: 1 } })
+    const options = { clientId: 'sleeper', clean: false } as const
+    const publisher = await connect()
+    const first = await connect(options)
+    await first.subscribe([{ topic: 'n', qos: 2 }])
+    publisher.publish({ topic: 'n', qos: 2, payload: 'taken, and its PUBREC is lost' })
+    await first.first(1)
+    first.stream.destroy()
+    await untilConnections(1)
+    for (const payload of ['dropped', 'kept']) publisher.publish({ topic: 'n', qos: 2, payload })
+    await publisher.request({ cmd: 'pingreq' }, 'pingresp')
+    const second = await connect(options)
+    const [message] = await second.first(1)
+    expect([message?.payload.toString(), message?.messageId]).to.deep.equal(['kept', 2])
+  })
+
   it('are not used again while they are in flight; when all are, messages wait', async function () {
     this.timeout(60_000)
     const { connect } = await startTcpBroker({ limits: { maxMessagesPerSecond: 100_000 } })

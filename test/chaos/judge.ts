@@ -5,7 +5,7 @@ import { NO_DATA, type Disorder, type Reading, type Shown, type Source } from '.
 import { findTruth, NOTHING_SAID, type Claim, type Span, type Truth } from './truth.ts'
 
 /** What must never be, whatever is broken. */
-export type Invariant =
+type Invariant =
   | Disorder
   | 'a version went back'
   | 'a ghost'

@@ -33,7 +33,9 @@ export function observe(node: Node): Observer {
       reader.read(performance.now(), topic, payload.toString())
     })
     reader.open(performance.now())
-    await client.subscribeAsync(['presence/users/#', 'presence/rooms/#'], { qos: 1 })
+    // Not awaited: a broker that dies now never acknowledges it.
+    client.subscribe(['presence/users/#', 'presence/rooms/#'], { qos: 1 }, () => {})
+    if (isOver) end()
     await closed
   }
 

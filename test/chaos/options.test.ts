@@ -27,6 +27,11 @@ describe('the options of the chaos', () => {
     ['--seed', 'x', '--seed must be a whole number from 0 to 4294967295, got x'],
     ['--seconds', '0', '--seconds must be a number from 1 to 86400, got 0'],
     ['--users', '1.5', '--users must be a whole number from 1 to 1000, got 1.5'],
+    [
+      '--without',
+      'sun',
+      '--without must name server stop, server kill, server restart, broker stop, broker kill, broker restart, bridge stop, bridge kill, bridge restart, redis stop, redis kill, redis empty, redis drop, line stall, line cut, got sun',
+    ],
     ['--topology', 'ring', '--topology must be one of single, bridges, cluster, got ring'],
   ] as const
   for (const [flag, value, sentence] of wrong) {
@@ -56,6 +61,14 @@ describe('the plan of the chaos', () => {
     const times = makePlan(options).map(({ at }) => at)
     expect(times).to.deep.equal(times.toSorted((a, b) => a - b))
     expect(times.at(-1)).to.be.below(120_000)
+  })
+
+  it('leaves out what it is told to', () => {
+    const plan = makePlan({ ...options, seconds: 1000, without: 'redis empty,bridge kill' })
+    const kinds = plan.flatMap((a) => (a.type === 'fault' ? [`${a.part} ${a.harm}`] : []))
+    expect(kinds).to.include('redis kill')
+    expect(kinds).not.to.include.members(['redis empty'])
+    expect(kinds).not.to.include.members(['bridge kill'])
   })
 
   it('breaks every part of a topology, given time', () => {

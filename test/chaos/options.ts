@@ -1,7 +1,8 @@
 import { parseArgs } from 'node:util'
+import { FAULTS } from './history.ts'
 
 /** What is started: how many processes, and who talks to whom. */
-export const TOPOLOGIES = ['single', 'bridges', 'cluster'] as const
+const TOPOLOGIES = ['single', 'bridges', 'cluster'] as const
 export type Topology = (typeof TOPOLOGIES)[number]
 
 /** What a run is made of; the same options give the same plan. */
@@ -19,6 +20,8 @@ export interface ChaosOptions {
   readonly burst: number
   /** How long nothing of ours is broken between two bursts, in seconds. */
   readonly calm: number
+  /** Faults of the program's side that are left out, such as `redis empty,line stall`. */
+  readonly without: string
 }
 
 /** What is taken unless said otherwise. */
@@ -31,7 +34,12 @@ export const DEFAULTS = {
   workers: 5,
   burst: 3,
   calm: 20,
+  without: '',
 } as const satisfies ChaosOptions
+
+const KINDS: readonly string[] = Object.entries(FAULTS).flatMap(([part, harms]) =>
+  harms.map((harm) => `${part} ${harm}`),
+)
 
 export const HELP = `Usage: npm run chaos -- [options]
 
@@ -49,6 +57,7 @@ and checks what readers are shown against what was done. Exit code 1 when an inv
   --workers <number>  processes of clients [${DEFAULTS.workers}]
   --burst <number>    at most so many faults of our side follow one another at once [${DEFAULTS.burst}]
   --calm <seconds>    then nothing of our side is broken for so long [${DEFAULTS.calm}]
+  --without <faults>  faults that are left out, with commas: ${KINDS.join(', ')}
   --help              this text
 `
 
@@ -85,18 +94,31 @@ export function parseOptions(argv: readonly string[]): Asked {
   const options: Record<string, string | number> = { ...DEFAULTS }
   for (const [name, value] of Object.entries(values)) {
     if (typeof value !== 'string') continue
-    const sentence =
-      name === 'topology' ? wrongTopology(value) : wrongNumber(name as keyof typeof BOUNDS, value)
+    const sentence = wrongValue(name, value)
     if (sentence !== undefined) return { kind: 'wrong', sentence }
-    options[name] = name === 'topology' ? value : Number(value)
+    options[name] = name in BOUNDS ? Number(value) : value
   }
   return { kind: 'run', options: options as unknown as ChaosOptions }
 }
 
 /** The command that repeats a run. */
 export function commandOf(options: ChaosOptions): string {
-  const flags = Object.entries(options).map(([name, value]) => `--${name} ${value}`)
+  const flags = Object.entries(options).flatMap(([name, value]) => {
+    if (value === '') return []
+    return [`--${name} ${name === 'without' ? `'${value}'` : value}`]
+  })
   return `npm run chaos -- ${flags.join(' ')}`
+}
+
+function wrongValue(name: string, value: string): string | undefined {
+  if (name === 'topology') return wrongTopology(value)
+  if (name === 'without') return wrongFaults(value)
+  return wrongNumber(name as keyof typeof BOUNDS, value)
+}
+
+function wrongFaults(value: string): string | undefined {
+  const unknown = value.split(',').find((kind) => kind !== '' && !KINDS.includes(kind))
+  return unknown && `--without must name ${KINDS.join(', ')}, got ${unknown}`
 }
 
 function wrongTopology(value: string): string | undefined {

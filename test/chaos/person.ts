@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { connectRaw } from '../helpers/raw-client.ts'
 import type { Random } from '../helpers/random.ts'
 import type { RemoteClient } from '../helpers/remote-clients.ts'
-import { within } from '../helpers/within.ts'
 import { KEEPALIVE_S } from './bounds.ts'
 import type { Diary, OpenLife } from './diary.ts'
+import { comeHalfOpen, documentOf } from './half-open.ts'
 import type { Ending } from './history.ts'
 import type { Act, Blow, Manner } from './plan.ts'
 import type { Worker } from './worker.ts'
@@ -20,9 +19,6 @@ interface Device {
 /** How often somebody who was thrown out tries to come back, and how long it waits in between, in milliseconds. */
 const TRIES = 8
 const RETRY_MS = 700
-
-/** How long a client that nothing is heard of waits for its connection, in milliseconds. */
-const CONNECT_MS = 8000
 
 /** What a person is made of. */
 export interface PersonOptions {
@@ -99,7 +95,11 @@ export class Person {
   async #act(act: Act, slot: number, manner: Manner): Promise<void> {
     const device = this.#devices.get(slot)
     await (device?.worker ?? this.#workerOf(slot)).opened()
-    if (act === 'half-open') return this.#comeHalfOpen(manner)
+    if (act === 'half-open') {
+      const { diary, random, workers } = this.#options
+      const address = this.#workerOf(random.below(workers.length)).address(manner.broker)
+      return comeHalfOpen(this.user, address, manner, diary)
+    }
     if (!device || this.#devices.get(slot) !== device) {
       if (this.#devices.has(slot)) return
       this.#options.diary.count('connect')
@@ -223,46 +223,6 @@ export class Person {
     if (how === 'unsure') device.life.end = { how, from, until: performance.now() }
   }
 
-  /** A connection that falls silent behind its first word, while its socket stays. */
-  async #comeHalfOpen({ broker, version, transport, rooms }: Manner): Promise<void> {
-    const { user } = this
-    const { diary, random } = this.#options
-    const address = this.#workerOf(random.below(this.#options.workers.length)).address(broker)
-    const client = randomUUID()
-    const askedAt = performance.now()
-    const life = diary.begin({ user, client, broker, askedAt })
-    this.#note(`connects half-open to broker ${broker}`)
-    diary.count('half-open')
-    const end = (from: number): void => {
-      // It was heard when it spoke last, not up to one keepalive before.
-      life.end = { how: 'silent', from: from + KEEPALIVE_S * 1000, until: from }
-    }
-    try {
-      const options = {
-        user,
-        clientId: client,
-        version,
-        transport,
-        keepalive: KEEPALIVE_S,
-        pongs: false,
-      }
-      const raw = await within(CONNECT_MS, 'a connection', connectRaw(address, options))
-      life.upAt = performance.now()
-      if (rooms) {
-        const number = diary.nextNumber()
-        const said = { number, rooms, at: performance.now(), ackedAt: null as number | null }
-        life.said.push(said)
-        this.#note(`half-open says ${number}: ${rooms.join(' ')}`)
-        await within(CONNECT_MS, 'an acknowledgement', raw.say(documentOf(number, rooms)))
-        said.ackedAt = performance.now()
-      }
-      end(raw.spokeAt)
-    } catch {
-      const now = performance.now()
-      life.end = { how: 'unsure', from: askedAt, until: now }
-    }
-  }
-
   /** Somebody else has closed the connection, or its own keepalive. */
   #onClosed(slot: number, device: Device): void {
     if (this.#devices.get(slot) !== device || !device.worker.isOpen) return
@@ -324,11 +284,6 @@ export class Person {
   #note(what: string): void {
     this.#options.diary.note(this.user, what)
   }
-}
-
-function documentOf(number: number, rooms: readonly string[]): object {
-  const places = Object.fromEntries(rooms.map((room) => [room, number]))
-  return { status: 'online', rooms: places, data: number }
 }
 
 function short(clientId: string): string {

@@ -2,13 +2,13 @@ import { createRandom, type Random } from '../helpers/random.ts'
 import { FAULTS, type Harm, type Part } from './history.ts'
 import type { ChaosOptions, Topology } from './options.ts'
 
-export const ROOMS: readonly string[] = ['lobby', 'den', 'attic', 'cellar']
+const ROOMS: readonly string[] = ['lobby', 'den', 'attic', 'cellar']
 
 /** How many connections a user has at most. */
 export const SLOTS = 3
 
 /** What a user does with one of its clients. What does not fit its state becomes a connect, or nothing. */
-export const ACTS = [
+const ACTS = [
   'say',
   'refresh',
   'return',
@@ -146,12 +146,15 @@ function planBlows({ workers }: ChaosOptions, random: Random, until: number): Ac
 /** Bursts of faults, and calm between them, in which everything has to become exact. */
 function planFaults(options: ChaosOptions, random: Random, until: number): Action[] {
   const { topology, burst, calm } = options
+  const without = options.without.split(',')
   const parts = PARTS[topology]
-  const choices = Object.entries(FAULTS).flatMap(([part, harms]) =>
-    parts[part as Part] > 0 ? harms.map((harm) => ({ part: part as Part, harm })) : [],
-  )
+  const choices = Object.entries(FAULTS)
+    .flatMap(([part, harms]) =>
+      parts[part as Part] > 0 ? harms.map((harm) => ({ part: part as Part, harm })) : [],
+    )
+    .filter(({ part, harm }) => !without.includes(`${part} ${harm}`))
   const plan: Action[] = []
-  if (burst === 0) return plan
+  if (burst === 0 || choices.length === 0) return plan
   let at = 3000 + random.below(2000)
   while (at < until) {
     let end = at

@@ -37,7 +37,7 @@ export type Disorder =
   | 'not understood'
 
 /** One occurrence of it. */
-export interface Misread {
+interface Misread {
   readonly what: Disorder
   readonly key: string
   readonly at: number
@@ -45,7 +45,7 @@ export interface Misread {
 }
 
 /** An older version came after a newer one. */
-export interface Setback {
+interface Setback {
   readonly key: string
   readonly at: number
   readonly detail: string
@@ -54,7 +54,7 @@ export interface Setback {
 }
 
 /** One message, for whoever has to find out why. */
-export interface Read {
+interface Read {
   readonly at: number
   readonly topic: string
   readonly text: string
@@ -203,8 +203,8 @@ export function createReader(name: string): Reader {
     counts.folds++
     const snapshot = snapshots.get(replica.version)
     if (!snapshot) complain('a diff before its snapshot', room, at, `to ${replica.version}`)
-    else if (describe(replica) !== describe(applySnapshot(undefined, snapshot))) {
-      const both = `${describe(replica)}, and the snapshot ${describe(applySnapshot(undefined, snapshot))}`
+    else if (render(replica) !== render(applySnapshot(undefined, snapshot))) {
+      const both = `${render(replica)}, and the snapshot ${render(applySnapshot(undefined, snapshot))}`
       complain('a fold unlike its snapshot', room, at, `version ${replica.version}: ${both}`)
     }
   }
@@ -294,7 +294,7 @@ export function createReader(name: string): Reader {
 }
 
 /** A copy of a room, so that two of them can be compared. */
-export function describe({ size, members }: RoomReplica): string {
+function render({ size, members }: RoomReplica): string {
   const sorted = [...members.values()].toSorted((a, b) => (a.user < b.user ? -1 : 1))
   return `${size} ${JSON.stringify(sorted.map(({ user, status, since, data }) => [user, status, since, data]))}`
 }

@@ -35,7 +35,7 @@ export interface Truth {
 }
 
 /** A time in which somebody was there without a break. */
-export interface Present extends Span {
+interface Present extends Span {
   /** From here on it must have been shown; from `from` on, if it was shown already. */
   readonly shownBy: number
 }

@@ -90,6 +90,13 @@ describe('a page connects', function () {
       // Beside the first, and in its place in one go, as a framework does it.
       await page.evaluate(`globalThis.stopB = listen('b')`)
       await waitFor(page, `heard.includes('b1')`)
+      // Another tab of the same connection, or of another one.
+      const other = await browser.open(site.page({ worker, user: 'alice' }))
+      await isOnline(other)
+      await other.evaluate(
+        `globalThis.heard = []; presence.subscribe('news', ({ text }) => heard.push(text()))`,
+      )
+      await waitFor(other, `heard.join() === '1'`)
       await page.evaluate(`stop(); stopB(); heard.length = 0; void listen('c')`)
       await waitFor(page, `heard.join() === 'c1'`)
     })

@@ -39,7 +39,8 @@ for (const grace of ['0s', '2s']) {
           })
           const topic = `presence/connections/${user}/${user}-phone`
           const document = { status: 'online', rooms: { [room]: { color: 'red' } } }
-          peer.publish({ topic, payload: JSON.stringify(document), qos: 1 })
+          // A takeover begins without rooms: without a grace they are left.
+          if (grace !== '0s') peer.publish({ topic, payload: JSON.stringify(document), qos: 1 })
           return peer
         },
       }

@@ -16,7 +16,7 @@ import { eventually } from '../helpers/within.ts'
 
 const GRACE = { closed: 2000, broker: 4000 }
 /** How long Redis is away, in milliseconds; longer by option. */
-const OUTAGE_MS = Number(process.env['OUTAGE_MS'] ?? 6000)
+const OUTAGE_MS = Number(process.env['REDIS_OUTAGE_MS'] ?? 6000)
 
 /** What a test of an outage begins with: everybody is in the lobby. */
 interface Scene {
