@@ -12,6 +12,8 @@ export interface NewEntry {
   readonly retainedOn?: string
   /** Whether it clears that topic. */
   readonly clears?: boolean
+  /** It is void when anything was retained or cleared there after the entry of this number. */
+  readonly unlessSince?: number
 }
 
 /** Appends entries to the log, in order; while Redis cannot be reached they wait in memory. */
@@ -110,12 +112,15 @@ export function createLogWriter(options: LogWriterOptions): LogWriter {
     const bytes = batch.reduce((sum, waiting) => sum + waiting.bytes, 0)
     size += (bytes / batch.length - size) / 16
     const length = Math.max(100, Math.min(MAX_ENTRIES, Math.floor(MAX_LOG_BYTES / size)))
-    const args = batch.flatMap(({ entry: { head, message, retainedOn = '', clears } }) => [
-      head,
-      message,
-      retainedOn,
-      clears ? '1' : '0',
-    ])
+    const args = batch.flatMap(
+      ({ entry: { head, message, retainedOn = '', clears, unlessSince = '' } }) => [
+        head,
+        message,
+        retainedOn,
+        clears ? '1' : '0',
+        String(unlessSince),
+      ],
+    )
     const cancel = clock.after(WAIT_MS, () => {
       release()
       for (const waiting of batch) settle(waiting)

@@ -6,6 +6,7 @@ import type { EmittedPacket } from '../aedes-internals.ts'
 import type { FanoutEmitter } from '../fanout/emitter.ts'
 import type { MemoryPersistence } from '../persistence/memory-persistence.ts'
 import {
+  decodeEntry,
   decodeHead,
   decodeMessage,
   decodeNumbered,
@@ -15,7 +16,7 @@ import {
   type Word,
 } from './entries.ts'
 import type { ClusterKeys } from './keys.ts'
-import { createLogReader, type LogReader } from './log-reader.ts'
+import { createLogReader, type LogReader, type RawEntry } from './log-reader.ts'
 import { createLogWriter } from './log-writer.ts'
 import { compareRetained, PendingRetained } from './shared-retained.ts'
 
@@ -69,6 +70,9 @@ const SCAN_COUNT = '1000'
 
 const NOTHING = Buffer.alloc(0)
 
+/** The number of what is only retained again; Aedes counts from 1. */
+const AGAIN = 0
+
 /** Creates the log; nothing is read before `start`. */
 export function createMessageLog(options: MessageLogOptions): MessageLog {
   const { broker, root, keys, redis, clock, logger, store, fanout, onError } = options
@@ -78,6 +82,8 @@ export function createMessageLog(options: MessageLogOptions): MessageLog {
   const counters = { clusterSent: 0, clusterReceived: 0, clusterGaps: 0 }
   let reader: LogReader | undefined
   let isLossy = false
+  /** Which data Redis held when what is retained was compared last. */
+  let epoch: string | undefined
 
   const writer = createLogWriter({
     broker,
@@ -108,7 +114,7 @@ export function createMessageLog(options: MessageLogOptions): MessageLog {
     if (isOwn) {
       const { counter, retain } = decodeHead(head)
       unread.delete(counter)
-      if (retain) pending.arrived(decodeMessage(from, head, message).topic)
+      if (retain && counter !== AGAIN) pending.arrived(decodeMessage(from, head, message).topic)
       return
     }
     const packet = decodeMessage(from, head, message)
@@ -127,6 +133,13 @@ export function createMessageLog(options: MessageLogOptions): MessageLog {
     fanout.emit(packet)
   }
 
+  /** What is retained here is told to Redis, unless somebody has told it something later meanwhile. */
+  function retainAgain(topic: string, unlessSince: number): void {
+    const packet = retainedHere(topic)
+    const clears = packet.payload.length === 0
+    writer.append({ ...encodeMessage(packet), retainedOn: topic, clears, unlessSince })
+  }
+
   function say(word: Word): void {
     writer.append({ head: JSON.stringify(word), message: NOTHING })
   }
@@ -135,20 +148,25 @@ export function createMessageLog(options: MessageLogOptions): MessageLog {
   async function synchronise(): Promise<number> {
     await writer.hold()
     try {
-      const count = Number((await redis.send(keys.head, ['HGET', keys.head, 'count'])) ?? 0)
       const before = reader?.position ?? 0
-      pending.restart(writer.waiting())
-      unread.clear()
+      const resumed = await findPlace(before)
+      if (isLossy) {
+        pending.restart(writer.waiting())
+        unread.clear()
+      }
+      const stored = await readStored()
+      // After what is stored: of what happens meanwhile the log tells.
+      const coming = await readComing(resumed)
       const { missed, lacking } = compareRetained({
         local: store.allRetained(),
-        stored: await readStored(),
+        stored,
         position: before,
         isLossy,
-        isLater: (topic) => pending.isLater(topic),
+        isLater: (topic) => pending.isLater(topic) || (reader !== undefined && coming.has(topic)),
       })
       isLossy = false
       for (const packet of missed) deliver(packet)
-      for (const topic of lacking) write(retainedHere(topic))
+      for (const topic of lacking) retainAgain(topic, resumed)
       if (reader) {
         counters.clusterGaps++
         const amounts = { missed: missed.length, lacking: lacking.length }
@@ -156,10 +174,40 @@ export function createMessageLog(options: MessageLogOptions): MessageLog {
       }
       options.onSynchronised()
       say({ type: 'hello' })
-      return count
+      return resumed
     } finally {
       writer.resume()
     }
+  }
+
+  /** The number of the entry after which to read on: nothing that the log still has is passed over. */
+  async function findPlace(before: number): Promise<number> {
+    const command = ['HMGET', keys.head, 'count', 'epoch']
+    const [count, data] = (await redis.send(keys.head, command)) as readonly (string | null)[]
+    if (!data) throw new Error('Redis is empty, and nobody has beaten yet')
+    if (epoch !== undefined && epoch !== data) isLossy = true
+    epoch = data
+    if (!reader) return Number(count)
+    const range = ['XRANGE', keys.log, `(${before}-0`, '+', 'COUNT', '1']
+    const [next] = (await redis.send(keys.log, range)) as readonly (readonly [string, unknown])[]
+    return next ? Number.parseInt(next[0], 10) - 1 : Number(count)
+  }
+
+  /** The topics on which something is retained or cleared in what is yet to be read. */
+  async function readComing(after: number): Promise<ReadonlySet<string>> {
+    const topics = new Set<string>()
+    for (let raw: readonly RawEntry[] | undefined; raw === undefined || raw.length > 0;) {
+      const range = ['XRANGE', keys.log, `(${after}-0`, '+', 'COUNT', SCAN_COUNT]
+      raw = (await redis.sendForBytes(keys.log, range)) as readonly RawEntry[]
+      for (const one of raw) {
+        const { number, broker: from, head, message } = decodeEntry(one)
+        after = number
+        if (message.length === 0) continue
+        const { retain, topic } = decodeMessage(from, head, message)
+        if (retain) topics.add(topic)
+      }
+    }
+    return topics
   }
 
   async function readStored(): Promise<Map<string, StoredRetained>> {
@@ -192,7 +240,7 @@ export function createMessageLog(options: MessageLogOptions): MessageLog {
       retain: true,
       dup: false,
       brokerId: broker,
-      brokerCounter: 0,
+      brokerCounter: AGAIN,
       ...(properties !== undefined && { properties }),
       ...(messageExpiry !== undefined && { messageExpiry }),
     }

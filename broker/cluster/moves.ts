@@ -101,8 +101,11 @@ export function createMoves(options: MovesOptions): Moves {
         sessions
           .handOver(clientId)
           .then((position) => {
-            clients.forget(clientId)
-            options.onMoved(clientId, isClean)
+            // It may have come back meanwhile.
+            if (clients.isOlder(clientId, claim)) {
+              clients.forget(clientId)
+              options.onMoved(clientId, isClean)
+            }
             if (holder === broker) say({ type: 'released', clientId, position })
             return undefined
           })

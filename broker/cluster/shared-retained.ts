@@ -56,7 +56,7 @@ export interface Sides {
   readonly position: number
   /** Whether Redis may have lost what it had; otherwise what is not there was cleared. */
   readonly isLossy: boolean
-  /** Topics for which a later message waits in this broker. */
+  /** Topics for which a later message waits in this broker, or is yet to be read in the log. */
   readonly isLater: (topic: string) => boolean
 }
 

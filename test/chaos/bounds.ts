@@ -44,7 +44,7 @@ export function earliestOf({ how, from }: End, isVolatile: boolean): number {
 }
 
 /** And at most until then, when nothing of ours is broken. */
-export function latestOf({ how, from, until }: End): number {
+export function latestOf({ how, from, until }: End, isVolatile: boolean): number {
   switch (how) {
     case 'left':
       return until + shown.ms
@@ -58,7 +58,8 @@ export function latestOf({ how, from, until }: End): number {
     case 'broker':
     case 'unsure':
     case 'lost':
-      return until + WITH_BROKER_MS
+      // Presence that lives in the one server is never held for a broker that is missed.
+      return until + (isVolatile ? GRACE.broker + shown.ms : WITH_BROKER_MS)
   }
 }
 

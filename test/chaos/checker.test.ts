@@ -154,6 +154,24 @@ describe('the checker of the chaos', () => {
         reading(...online(5010), ...offline(24_000)),
       ],
       [
+        'when a server is stopped between a document and its plain status',
+        history([life(10_000, { said: [said(1, 10_005)] })], {
+          isShared: false,
+          outages: [outage('server', 'stop', 10_020, 15_000)],
+        }),
+        reading(
+          [10_010, 'users/ann', userDocument('online', 1, 10_010)],
+          [15_010, 'users/ann/status', 'online'],
+        ),
+      ],
+      [
+        'when bridges miss a broker that is stopped for long before it goes on',
+        history([life(5000, { end: ended('lost', 16_000) })], {
+          outages: [outage('broker', 'stop', 10_000, 21_500)],
+        }),
+        reading(...online(5010), ...offline(25_300)),
+      ],
+      [
         'when a killed server forgets everybody and they are back',
         history([life(5000, { end: ended('lost', 10_050) }), life(12_000, { client: 'a1' })], {
           isVolatile: true,

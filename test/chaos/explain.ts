@@ -1,4 +1,4 @@
-import { GRACE } from './bounds.ts'
+import { BOUNDS, GRACE } from './bounds.ts'
 import type { End, History, Life, Outage } from './history.ts'
 
 /** A connection that nobody ended, and that no fault explains. */
@@ -12,6 +12,9 @@ const BLAMED_MS = 15_000
 
 /** Until a client that finds its connection closed has told so, in milliseconds. */
 const TOLD_MS = 3000
+
+/** How much sooner than at its bound a broker may be missed, in milliseconds: a heartbeat, and a look. */
+const BEAT_MS = 3000
 
 /** How soon an attempt to reach a dead broker fails, in milliseconds. */
 const REFUSED_MS = 150
@@ -58,9 +61,14 @@ function explain(life: Life, found: number, { lives, outages }: History): End | 
   const stop = own.findLast(
     ({ harm, from, to }) => harm === 'stop' && from <= found && found <= to + TOLD_MS,
   )
-  // A broker that is stopped does not notice before it goes on.
-  if (stop)
-    return { how: 'broker', from: Math.max(stop.to, found - TOLD_MS), until: stop.to + TOLD_MS }
+  if (stop) {
+    // It does not notice before it goes on; but bridges may miss it before that, one heartbeat earlier than 9 s.
+    const from = Math.min(
+      Math.max(stop.to, found - TOLD_MS),
+      stop.from + BOUNDS.missed.ms - BEAT_MS,
+    )
+    return { how: 'broker', from, until: stop.to + TOLD_MS }
+  }
   const rival = lives.findLast(
     ({ user, client, askedAt }) =>
       user === life.user && client === life.client && askedAt > life.askedAt && askedAt <= found,

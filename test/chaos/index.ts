@@ -15,8 +15,8 @@ if (asked.kind === 'help') {
 } else {
   const calledOff = new Promise<never>((_, reject) => {
     const onSignal = (signal: string): void => reject(new Error(`called off by ${signal}`))
-    process.once('SIGINT', onSignal)
-    process.once('SIGTERM', onSignal)
+    process.on('SIGINT', onSignal)
+    process.on('SIGTERM', onSignal)
   })
   const outcome = await runChaos(asked.options, calledOff)
   stdout.write(report(outcome))

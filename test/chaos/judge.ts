@@ -199,9 +199,6 @@ function judgeAbsence(
   return undefined
 }
 
-/** How much later than the document the plain status may be told, in milliseconds. */
-const STATUS_MS = 1000
-
 /** When this reader was first shown something that was said in a time in which somebody was there. */
 function seenAt(
   { source, session }: Stretch,
@@ -219,7 +216,12 @@ function seenAt(
       each.value !== null &&
       said.has(each.value),
   )
-  return first ? first.from + (isStatus ? STATUS_MS : 0) : Number.POSITIVE_INFINITY
+  if (!first || !isStatus) return first?.from ?? Number.POSITIVE_INFINITY
+  // The plain status says nothing of its own; it follows the document.
+  const status = session.find(
+    (each) => each.source === 'status' && each.value !== null && each.until > first.from,
+  )
+  return status ? Math.max(status.from, first.from) : Number.POSITIVE_INFINITY
 }
 
 /** Looks for a newer document that must have been shown in place of this one. */

@@ -156,7 +156,8 @@ export class Person {
     }
     const device: Device = { life, client, worker, rooms: null }
     this.#devices.set(slot, device)
-    void client.closed.then(() => this.#onClosed(slot, device))
+    const onClosed = (): Promise<void> => this.#onClosed(slot, device, performance.now())
+    client.closed.then(onClosed).catch(() => {})
     if (rooms) await this.#say(device, rooms)
   }
 
@@ -224,11 +225,16 @@ export class Person {
   }
 
   /** Somebody else has closed the connection, or its own keepalive. */
-  #onClosed(slot: number, device: Device): void {
-    if (this.#devices.get(slot) !== device || !device.worker.isOpen) return
-    const now = performance.now()
-    this.#note(`${short(device.life.client)} finds itself closed`)
-    this.#end(slot, device, 'lost', now, now)
+  async #onClosed(slot: number, device: Device, at: number): Promise<void> {
+    const { life, worker } = device
+    const wasStruck = !worker.isOpen
+    // While its worker is frozen or unplugged, and until its connections have been looked at, `onBack` decides.
+    await worker.opened()
+    if (this.#devices.get(slot) !== device) return
+    this.#note(`${short(life.client)} finds itself closed`)
+    // One of those that came up so late that `onBack` did not know it: it may have been silent ever since.
+    if (wasStruck) this.#end(slot, device, 'silent', life.askedAt, at)
+    else this.#end(slot, device, 'lost', at, at)
     this.#comeBack(slot, device)
   }
 

@@ -176,9 +176,11 @@ async function perform(
 /** Waits until every bound has passed. */
 async function settle(history: () => History): Promise<void> {
   for (;;) {
-    const { lives, outages } = explainEnds(history()).history
+    const { lives, outages, isVolatile } = explainEnds(history()).history
     const sorted = outages.toSorted((a, b) => a.from - b.from)
-    const ends = lives.flatMap(({ end }) => (end ? [dueWith(sorted, end.from, latestOf(end))] : []))
+    const ends = lives.flatMap(({ end }) =>
+      end ? [dueWith(sorted, end.from, latestOf(end, isVolatile))] : [],
+    )
     const recovered = sorted.map((outage) => outage.to + recoveryOf(outage))
     const wait = Math.max(0, ...ends, ...recovered) + AFTER_MS - performance.now()
     if (wait <= 0) return

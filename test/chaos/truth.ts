@@ -84,7 +84,7 @@ function claimAll(claims: Map<string, Claim[]>, user: string, made: readonly Mad
 }
 
 function createClaims(life: Life, client: readonly Life[], history: History): Made[] {
-  const { outages } = history
+  const { outages, isVolatile } = history
   const newer = client.filter(({ askedAt }) => askedAt > life.askedAt)
   const goodbyes = [life, ...newer].flatMap(({ end }) =>
     end && (end.how === 'left' || end.how === 'unsure') ? [end] : [],
@@ -99,11 +99,13 @@ function createClaims(life: Life, client: readonly Life[], history: History): Ma
     ...spoken.map(({ at, ackedAt }) => (ackedAt === null ? at : ackedAt + 2 * BOUNDS.overlap.ms)),
   )
   const goneBy = Math.min(
-    life.end ? dueWith(outages, life.end.from, latestOf(life.end)) : Number.POSITIVE_INFINITY,
+    life.end
+      ? dueWith(outages, life.end.from, latestOf(life.end, isVolatile))
+      : Number.POSITIVE_INFINITY,
     // Its client has said goodbye, or has told its rooms over another connection.
     ...goodbyes
       .filter(({ how }) => how === 'left')
-      .map((end) => dueWith(outages, end.from, latestOf(end))),
+      .map((end) => dueWith(outages, end.from, latestOf(end, isVolatile))),
     ...spoken.map((said) => knownBy(said, outages)),
   )
   const first: Said = { number: NOTHING_SAID, rooms: [], at: life.askedAt, ackedAt: life.upAt }

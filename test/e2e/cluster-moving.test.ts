@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { randomUUID } from 'node:crypto'
-import { shareInSuite, startCluster } from '../helpers/cluster.ts'
+import { shareInSuite } from '../helpers/cluster-suite.ts'
+import { startCluster } from '../helpers/cluster.ts'
 import { listenForSilence, type Silence } from '../helpers/cluster-silence.ts'
 import { connectPeer, type MqttPeer, type PeerOptions } from '../helpers/mqtt-peer.ts'
 import { json, isOffline, watch } from '../helpers/presence-reader.ts'

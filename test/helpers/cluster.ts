@@ -1,6 +1,6 @@
 import { startProgram, type Program } from './process.ts'
 import { startRedis, type RedisServer } from './redis.ts'
-import { inScenario, onTeardown } from './teardown.ts'
+import { onTeardown } from './teardown.ts'
 
 /** Several servers on one Redis of their own. */
 export interface ServerCluster {
@@ -49,33 +49,5 @@ export async function startCluster(
       await at(index).stop()
       return (servers[index] = await start(mqttPort))
     },
-  }
-}
-
-/** Gives what all tests of a suite share; it is taken down behind the last one. */
-export function shareInSuite<T>(create: () => Promise<T>): () => T {
-  let shared: { readonly value: T } | undefined
-  let release = (): void => {}
-  let ended: Promise<void> | undefined
-
-  before(async function () {
-    this.timeout(60_000)
-    const isOver = new Promise<void>((resolve) => (release = resolve))
-    await new Promise<void>((resolve, reject) => {
-      ended = inScenario(async () => {
-        shared = { value: await create() }
-        resolve()
-        await isOver
-      })
-      ended.catch(reject)
-    })
-  })
-  after(async () => {
-    release()
-    if (shared) await ended
-  })
-  return () => {
-    if (!shared) throw new Error('what the suite shares is there only during its tests')
-    return shared.value
   }
 }

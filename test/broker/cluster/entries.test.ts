@@ -52,7 +52,7 @@ const packet: fc.Arbitrary<EmittedPacket> = fc
     },
     { requiredKeys: ['topic', 'payload', 'qos', 'retain', 'brokerCounter'] },
   )
-  .map((fields) => ({ cmd: 'publish', dup: false, brokerId: 'one', ...fields }) as EmittedPacket)
+  .map((fields) => ({ cmd: 'publish', dup: false, brokerId: 'one', ...fields }))
 
 /** Without what says nothing: no properties, and none by name. */
 function plain(from: EmittedPacket): object {

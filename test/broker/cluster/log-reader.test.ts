@@ -14,7 +14,7 @@ interface Stage {
   readonly read: readonly number[]
   readonly synchronised: () => number
   readonly errors: readonly unknown[]
-  add(...numbers: readonly number[]): Promise<void>
+  readonly add: (...numbers: readonly number[]) => Promise<void>
 }
 
 describe('the reader of the log', function () {

@@ -39,7 +39,7 @@ function setUp(): {
   const errors: unknown[] = []
   const script: Script = (_, args) =>
     new Promise((resolve, reject) => {
-      const heads = args.filter((_arg, i) => i >= 3 && (i - 3) % 4 === 0).map(String)
+      const heads = args.filter((_arg, i) => i >= 3 && (i - 3) % 5 === 0).map(String)
       calls.push({ heads, number: Number(args[1]), answer: () => resolve(1), fail: reject })
     })
   const writer = createLogWriter({
@@ -198,6 +198,7 @@ describe('the writer of the log, on Redis', () => {
     onTeardown(() => server.close())
     const redis = await connectRedis({ url: server.url })
     onTeardown(() => redis.close())
+    await redis.send(keys.head, ['HSET', keys.head, 'epoch', 'this one'])
     return redis
   }
 
@@ -259,6 +260,45 @@ describe('the writer of the log, on Redis', () => {
       calls = 0
     }
     expect(await logOf(redis)).to.deep.equal(['1-0 one a', '2-0 one b', '3-0 one c'])
+  })
+
+  it('retains again what was lost, unless somebody has retained or cleared it since', async () => {
+    const redis = await connect()
+    const [one, two] = ['one', 'two'].map((name) => write(name, loadScriptFile(redis, APPEND)))
+    const append = (writer: LogWriter | undefined, head: string, entry: object): Promise<void> =>
+      new Promise((resolve) => writer?.append({ ...word(head, 1), ...entry }, resolve))
+    await append(one, 'a', { retainedOn: 'changed' })
+    await append(one, 'b', { retainedOn: 'changed' })
+    await append(one, 'c', { retainedOn: 'cleared', clears: true })
+    for (const retainedOn of ['changed', 'cleared', 'lost']) {
+      await append(two, 'again', { retainedOn, unlessSince: 1 })
+    }
+    expect(await logOf(redis)).to.deep.equal([
+      '1-0 one a',
+      '2-0 one b',
+      '3-0 one c',
+      '4-0 two again',
+    ])
+    const retained = (await redis.send(keys.retained, ['HGETALL', keys.retained])) as string[]
+    expect(retained.map((text) => text.split('\n').slice(0, 2).join(' '))).to.have.members([
+      'changed',
+      '2 b',
+      'lost',
+      '4 again',
+    ])
+  })
+
+  it('waits with what it has to say until an empty Redis is known as such', async () => {
+    const redis = await connect()
+    await redis.send(keys.head, ['FLUSHALL'])
+    const writer = write('one', loadScriptFile(redis, APPEND))
+    const written = new Promise<void>((resolve) => writer.append(word('a'), resolve))
+    // Nobody waits for that, but it is not lost.
+    await written
+    expect(await logOf(redis)).to.deep.equal([])
+    await redis.send(keys.head, ['HSET', keys.head, 'epoch', 'another', 'count', '500'])
+    await eventually('it is written', async () => (await logOf(redis)).length > 0)
+    expect(await logOf(redis)).to.deep.equal(['501-0 one a'])
   })
 
   it('retains with the number of the entry, and clears', async () => {

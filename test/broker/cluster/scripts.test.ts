@@ -58,10 +58,10 @@ describe('a client id in Redis', () => {
   it('has one owner when all claim it at the same moment, and all others know that they are older', async () => {
     const brokers = await Promise.all(['one', 'two', 'three', 'four'].map(broker))
     for (let round = 0; round < 20; round++) {
-      const claims = await Promise.all(
-        brokers.map((claims, i) => claims.claim('phone', `c${round}-${i}`, 'alice')),
+      const granted = await Promise.all(
+        brokers.map((one, i) => one.claim('phone', `c${round}-${i}`, 'alice')),
       )
-      const numbers = claims.map((claim) => claim?.number ?? 0)
+      const numbers = granted.map((claim) => claim?.number ?? 0)
       const last = Math.max(...numbers)
       expect(new Set(numbers).size).to.equal(brokers.length)
       const older = brokers.filter((claims) => claims.isOlder('phone', last))

@@ -90,7 +90,7 @@ function message(payload: string, qos: 0 | 1 = 0): EmittedPacket {
 
 describe('what is retained here and in Redis', () => {
   for (const { title, here, there, isLossy = false, isLater = false, result } of CASES) {
-    it(`${title}`, () => {
+    it(title, () => {
       const local = here === undefined ? [] : [{ topic: 't', payload: here, qos: 0 as const }]
       const stored = new Map(there && [['t', { number: there[1], packet: message(there[0]) }]])
       const { missed, lacking } = compareRetained({
@@ -100,7 +100,9 @@ describe('what is retained here and in Redis', () => {
         isLossy,
         isLater: () => isLater,
       })
-      const texts = missed.map(({ topic, payload, retain }) => `${topic} ${retain} ${payload}`)
+      const texts = missed.map(
+        ({ topic, payload, retain }) => `${topic} ${retain} ${String(payload)}`,
+      )
       const wanted = typeof result === 'object' ? [`t true ${result.missed}`] : []
       expect(texts).to.deep.equal(wanted)
       expect(lacking).to.deep.equal(result === 'lacking' ? ['t'] : [])
