@@ -27,6 +27,8 @@ export interface Connection {
   transportHeardAt: number
   /** When the peer was last asked for a pong. */
   pingedAt: number
+  /** The number of the claim by which it has its client id, where there are several brokers. */
+  claim: number | undefined
   identity: Identity | undefined
   /** What it may do; changes with its token. */
   grant: Grant | undefined
@@ -54,6 +56,7 @@ export function openConnection(
     heardAt: now,
     transportHeardAt: now,
     pingedAt: now,
+    claim: undefined,
     identity: undefined,
     grant: undefined,
     cause: undefined,

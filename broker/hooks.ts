@@ -136,7 +136,10 @@ export function connectHooks(aedes: Aedes, context: HookContext): Hooks {
     const enter = (leaveQueue: () => void): void => {
       // With nobody behind it there is no successor to wait for, its own end included: a client may be
       // gone before Aedes has done with its CONNECT.
+      let isIn = true
       const leave = (): void => {
+        if (!isIn) return
+        isIn = false
         leaveQueue()
         if (!queue.isBusy(clientId)) succession.settle(clientId)
       }
@@ -232,25 +235,34 @@ export function connectHooks(aedes: Aedes, context: HookContext): Hooks {
 
   /** Claims a client id among all brokers; without an answer of Redis this broker decides alone. */
   function claimEverywhere(
-    { id, client }: Connection,
+    connection: Connection,
     owner: string,
     then: () => void,
     refused: () => void,
   ): void {
     if (!others) return then()
+    const { id, client } = connection
     const goOn = (isGranted: boolean): void => {
       if (client.closed) return releaseEverywhere(client.id, id, 0)
       if (isGranted) then()
       else refused()
     }
-    others.claim(client.id, id, owner, wantsCleanStart(client)).then(goOn, (error: unknown) => {
-      context.onError(error)
-      goOn(true)
-    })
+    others.claim(client.id, id, owner, wantsCleanStart(client)).then(
+      (claim) => {
+        connection.claim = claim
+        goOn(claim !== undefined)
+      },
+      (error: unknown) => {
+        warn({ error: String(error) }, 'other brokers could not be asked about a client id')
+        goOn(true)
+      },
+    )
   }
 
   function releaseEverywhere(clientId: string, connection: string, keptMs: number): void {
-    others?.clients.release(clientId, connection, keptMs).catch(context.onError)
+    others?.clients.release(clientId, connection, keptMs).catch((error: unknown) => {
+      warn({ error: String(error) }, 'other brokers could not be told about a client id')
+    })
   }
 
   /** Nobody else has its client id any more, and its CONNACK is next. */

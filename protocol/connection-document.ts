@@ -47,6 +47,11 @@ export interface ConnectionDocument {
    * store know a document that another one has applied.
    */
   readonly stamp?: number
+  /**
+   * The number of the claim by which the connection has its client id: of two connections of one client the one
+   * with the higher number is the later one, at whatever brokers. Only brokers of ours that are several say it.
+   */
+  readonly claim?: number
 }
 
 /** Bounds on what a document may bring. */
@@ -98,7 +103,7 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
 function readFields(fields: Fields, limits: DocumentLimits): Result<ConnectionDocument> {
   const { status, connection, seq, rooms, reason, grace, tolerance } = fields
-  const { unloadKey, broker, ended, lastSeen, stamp } = fields
+  const { unloadKey, broker, ended, lastSeen, stamp, claim } = fields
   if (!isStatus(status)) {
     return failure(`expected status online, away or offline, got ${show(status)}`)
   }
@@ -154,6 +159,10 @@ function readFields(fields: Fields, limits: DocumentLimits): Result<ConnectionDo
   if (stamp !== undefined) {
     if (!isCount(stamp) || stamp === 0) return wrong('stamp', 'a whole number from 1', stamp)
     document.stamp = stamp
+  }
+  if (claim !== undefined) {
+    if (!isCount(claim) || claim === 0) return wrong('claim', 'a whole number from 1', claim)
+    document.claim = claim
   }
   return success(document)
 }

@@ -41,6 +41,24 @@ export function isOlder(
   return lastSeen <= current.lastSeen
 }
 
+/** The claim in a document, if a broker of ours says it. */
+export function claimOf({ broker, claim }: ConnectionDocument): { readonly claim?: number } {
+  return broker === undefined || claim === undefined ? {} : { claim }
+}
+
+/**
+ * Whether a connection is known to have been replaced: one of its client, that is there or is over, has a later
+ * claim. Announcements of two brokers come in any order, and so do ends and beginnings.
+ */
+export function isReplaced(
+  { claim }: { readonly claim?: number },
+  client: string,
+  known: readonly { readonly client: string; readonly claim?: number }[],
+): boolean {
+  if (claim === undefined) return false
+  return known.some((other) => other.client === client && (other.claim ?? 0) > claim)
+}
+
 /** A connection as its first document makes it. */
 export function openConnection(
   id: string,
@@ -54,6 +72,7 @@ export function openConnection(
     id,
     client,
     broker: document.broker ?? null,
+    ...claimOf(document),
     away: false,
     rooms: [],
     data: undefined,
@@ -80,6 +99,7 @@ export function updateConnection(
     id: connection.id,
     client: connection.client,
     broker: document.broker ?? connection.broker,
+    ...(connection.claim === undefined ? claimOf(document) : { claim: connection.claim }),
     away: document.status === 'away',
     rooms: document.rooms
       ? nameRooms(document.rooms, connection.rooms, order)
@@ -143,6 +163,7 @@ export function endConnection(
     id: connection.id,
     client: connection.client,
     broker: connection.broker,
+    ...(connection.claim !== undefined && { claim: connection.claim }),
     away: connection.away,
     rooms: connection.rooms.map((entry) => {
       const roomDeadline = now + roomGrace(policy, cause, entry.room, grace)
@@ -182,7 +203,9 @@ export function rememberEnded(
   ended: readonly EndedConnection[],
   more: readonly EndedConnection[],
 ): readonly EndedConnection[] {
-  const fresh = more.filter(({ client, id }) => id !== '' && !hasEnded(ended, client, id))
+  const fresh = more
+    .filter(({ client, id }) => id !== '' && !hasEnded(ended, client, id))
+    .map(({ client, id, claim }) => ({ client, id, ...(claim !== undefined && { claim }) }))
   return fresh.length === 0 ? ended : [...ended, ...fresh].slice(-MAX_ENDED)
 }
 

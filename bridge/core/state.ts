@@ -40,6 +40,7 @@ export interface Membership {
 export interface EndedConnection {
   readonly client: string
   readonly id: string
+  readonly claim?: number
 }
 
 interface ConnectionBase {
@@ -47,6 +48,8 @@ interface ConnectionBase {
   readonly client: string
   /** The broker of ours that announced it; null on a foreign broker. */
   readonly broker: string | null
+  /** The number of the claim by which it has its client id, if our brokers are several. */
+  readonly claim?: number
   readonly away: boolean
   readonly rooms: readonly RoomEntry[]
   /** Undefined until the client has given any. */

@@ -1,11 +1,13 @@
 import type { Cause, ConnectionDocument } from '../../protocol/index.ts'
 import {
+  claimOf,
   endConnection,
   hasAnswered,
   hasEnded,
   heardAt,
   isOlder,
   isRepetition,
+  isReplaced,
   openConnection,
   rememberEnded,
   shiftConnection,
@@ -57,12 +59,16 @@ function handlePresent(
 ): readonly [UserState, readonly Effect[]] {
   const id = document.connection ?? idOfUnnamed(state, client)
   if (hasEnded(state.ended, client, id)) return [state, [{ type: 'stale', why: 'ended' }]]
+  const known = [...state.connections, ...state.ended]
+  if (isReplaced(claimOf(document), client, known))
+    return [state, [{ type: 'stale', why: 'older' }]]
   const existing = find(state, client, id)
   if (existing && isOutdated(existing, document))
     return [state, [{ type: 'stale', why: 'sequence' }]]
   const isRepeated = isRepetition(document)
   const [others, older] = withoutConnection(state.connections, client, id)
-  if (isRepeated && existing?.status !== 'up' && older.some((c) => isOlder(document, c))) {
+  const isUnsure = isRepeated && document.claim === undefined
+  if (isUnsure && existing?.status !== 'up' && older.some((c) => isOlder(document, c))) {
     return [state, [{ type: 'stale', why: 'older' }]]
   }
   if (!existing && isFull(others, policy.maxConnectionsPerUser)) {
@@ -85,7 +91,7 @@ function handlePresent(
   const change = {
     connections: [...others, ...kept, current],
     // From times of two clocks nothing follows for good: what the client says next over any of them counts.
-    ended: isRepeated ? state.ended : rememberEnded(state.ended, older),
+    ended: isUnsure ? state.ended : rememberEnded(state.ended, older),
     order,
     lastSeen: Math.max(state.lastSeen, heard),
   }
@@ -102,7 +108,8 @@ function handleOffline(
   const cause = causeOf(document)
   const target = currentOf(state, client)
   const id = document.connection ?? target?.id
-  const over = isOver(document, cause) && id !== undefined ? [{ client, id }] : []
+  const over =
+    isOver(document, cause) && id !== undefined ? [{ client, id, ...claimOf(document) }] : []
   const ended = rememberEnded(state.ended, over)
   if (!target || target.id !== id) {
     // Late news of a connection that is over, or that its client has replaced by another.

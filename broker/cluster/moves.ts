@@ -11,10 +11,15 @@ export interface Moves {
    * Somebody connects with a client id: a connection of his by another broker ends, and its session comes here,
    * or ends with a clean start.
    *
-   * @returns false when the id is somebody else's
+   * @returns the number of the claim, which grows; undefined when the id is somebody else's
    * @throws when Redis does not answer
    */
-  claim(clientId: string, connection: string, user: string, isClean: boolean): Promise<boolean>
+  claim(
+    clientId: string,
+    connection: string,
+    user: string,
+    isClean: boolean,
+  ): Promise<number | undefined>
   /** Another broker has claimed a client id, which one of us had last. */
   letGo(word: Extract<Word, { readonly type: 'takeover' }>): void
   /** Another broker has let go of a client id. */
@@ -82,18 +87,18 @@ export function createMoves(options: MovesOptions): Moves {
   return {
     async claim(clientId, connection, user, isClean) {
       const claimed = await inTime(clients.claim(clientId, connection, user))
-      if (!claimed) return false
+      if (!claimed) return undefined
       const { previous, number, isPreviousAlive, hasSession } = claimed
-      if (previous === undefined || previous === broker) return true
+      if (previous === undefined || previous === broker) return number
       // It is there, or may be on its way to Redis.
       const mayHaveSession = hasSession || (!isClean && isPreviousAlive)
       const released = mayHaveSession && isPreviousAlive ? whenReleased(clientId) : undefined
       say({ type: 'takeover', clientId, claim: number, holder: previous, isClean })
       const handover = await released
-      if (!mayHaveSession) return true
+      if (!mayHaveSession) return number
       if (isClean) await sessions.end(clientId)
       else await sessions.fetch(clientId, handover ?? (await handoverOfDead(previous)))
-      return true
+      return number
     },
     letGo({ clientId, claim, holder, isClean }) {
       if (!clients.isOlder(clientId, claim)) return

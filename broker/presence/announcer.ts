@@ -55,7 +55,7 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
     publish(topics.broker(broker), JSON.stringify(heartbeat))
   }
 
-  function formatEnd({ id, heardAt }: Connection, reason: Cause): string {
+  function formatEnd({ id, heardAt, claim }: Connection, reason: Cause): string {
     return formatConnectionDocument({
       status: 'offline',
       connection: id,
@@ -64,23 +64,25 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
       ended: true,
       lastSeen: heardAt,
       stamp: nextStamp(),
+      ...(claim !== undefined && { claim }),
     })
   }
 
-  function repeat({ identity, state, id, document, heardAt }: Connection): void {
+  function repeat({ identity, state, id, document, heardAt, claim }: Connection): void {
     if (state !== 'announced' || !identity) return
     // The time says that it is a repetition, and of whom: it must not count as the client's newest.
-    say(identity, { ...document, connection: id, lastSeen: heardAt })
+    const claimed = claim === undefined ? {} : { claim }
+    say(identity, { ...document, ...claimed, connection: id, lastSeen: heardAt })
   }
 
   return {
     formatEnd,
     repeat,
     announce(connection) {
-      const { identity, state, id } = connection
+      const { identity, state, id, claim } = connection
       if (state !== 'connecting' || !identity?.present) return
       connection.state = 'announced'
-      say(identity, { status: 'online', connection: id })
+      say(identity, { status: 'online', connection: id, ...(claim !== undefined && { claim }) })
     },
     end(connection, cause) {
       const { identity, state } = connection

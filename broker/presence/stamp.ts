@@ -30,7 +30,8 @@ export function stampDocument(
   if (!parsed.ok) return parsed
   const refusal = refuse(parsed.value)
   if (refusal !== undefined) return failure(refusal)
-  const { ended: _, lastSeen: __, stamp: ___, reason, unloadKey, ...said } = parsed.value
+  const { ended: _, lastSeen: __, stamp: ___, claim: ____, ...own } = parsed.value
+  const { reason, unloadKey, ...said } = own
   if (unloadKey !== undefined) connection.unloadKey = unloadKey
   // From a client only `left` and `unload` count; how else it ended others find out.
   const isOffline = said.status === 'offline'
@@ -40,6 +41,7 @@ export function stampDocument(
     ...(isOffline && { reason: cause }),
     connection: connection.id,
     broker,
+    ...(connection.claim !== undefined && { claim: connection.claim }),
   }
   connection.document = merge(connection.document, document)
   return success(formatConnectionDocument({ ...document, stamp: nextStamp() }))

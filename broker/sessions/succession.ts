@@ -13,18 +13,19 @@ export interface Succession {
   settle(clientId: string): void
 }
 
-/** How long a successor is waited for, in milliseconds. */
+/** How long a successor is waited for, in milliseconds: here, and at another broker. */
 const WAIT_MS = 1000
+const WAIT_ELSEWHERE_MS = 3000
 
 /** @param isBusy whether somebody is connecting under a client id */
 export function createSuccession(clock: Clock, isBusy: (clientId: string) => boolean): Succession {
   const waiting = new Map<string, (() => void)[]>()
 
-  function runsOf(clientId: string): (() => void)[] {
+  function runsOf(clientId: string, waitMs: number): (() => void)[] {
     let runs = waiting.get(clientId)
     if (!runs) {
       waiting.set(clientId, (runs = []))
-      clock.after(WAIT_MS, () => settle(clientId))
+      clock.after(waitMs, () => settle(clientId))
     }
     return runs
   }
@@ -37,10 +38,10 @@ export function createSuccession(clock: Clock, isBusy: (clientId: string) => boo
 
   return {
     after(clientId, run) {
-      if (isBusy(clientId) || waiting.has(clientId)) runsOf(clientId).push(run)
+      if (isBusy(clientId) || waiting.has(clientId)) runsOf(clientId, WAIT_MS).push(run)
       else run()
     },
-    expect: (clientId) => void runsOf(clientId),
+    expect: (clientId) => void runsOf(clientId, WAIT_ELSEWHERE_MS),
     settle,
   }
 }

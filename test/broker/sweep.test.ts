@@ -162,6 +162,7 @@ function connection({
     heardAt: now - heard,
     transportHeardAt: now - (pong ?? heard),
     pingedAt: now - (ping ?? heard),
+    claim: undefined,
     identity: undefined,
     grant: undefined,
     unloadKey: undefined,

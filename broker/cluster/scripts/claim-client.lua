@@ -25,7 +25,10 @@ if before then
   local beat = redis.call('ZSCORE', KEYS[2], previous)
   if beat then silence = now - beat end
 end
-local number = redis.call('HINCRBY', KEYS[3], 'claims', 1)
+-- Grows even if Redis has lost the last one.
+local last = tonumber(redis.call('HGET', KEYS[3], 'claims') or '0')
+local number = math.max(last + 1, time[1] * 1000000 + time[2])
+redis.call('HSET', KEYS[3], 'claims', string.format('%.0f', number))
 redis.call('HSET', KEYS[1], ARGV[1],
   cjson.encode({ broker = ARGV[2], connection = ARGV[3], user = ARGV[4] }))
 return { 'granted', number, previous, silence, redis.call('SISMEMBER', KEYS[4], ARGV[1]) }
