@@ -24,7 +24,7 @@ export interface ClientClaims {
 }
 
 /** A client id that was claimed. */
-export interface Claim {
+interface Claim {
   /** Grows with each claim. */
   readonly number: number
   /** The broker that had it before, if one had. */

@@ -34,7 +34,7 @@ export class PendingRetained {
 }
 
 /** A retained message of this broker. */
-export interface LocalRetained {
+interface LocalRetained {
   readonly topic: string
   readonly payload: Buffer | string
   readonly qos: 0 | 1 | 2
