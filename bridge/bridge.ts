@@ -78,6 +78,8 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
       onDeaf: shift,
       onSteady: () => deadlines.notice(clock.now()),
       onReturn: () => roster.restart(),
+      isThere: (broker) => roster.isThere(broker),
+      isAsking: () => roster.isAsking,
     })
   const users = createUsers({
     ...common,
@@ -90,10 +92,10 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
   const deadlines = createDeadlines({
     ...common,
     checkStall: () => stalls.check(),
-    ...(sharing && { mayAct: () => sharing.hearing.steady, pollMs: POLL_MS }),
+    ...(sharing && { mayAct: () => sharing.mayJudge, pollMs: POLL_MS }),
     onDue: (user) => users.apply(user, { type: 'timer' }),
   })
-  const rooms = createRoomFlusher({ ...common, pace })
+  const rooms = createRoomFlusher({ ...common, pace, sharing })
   const rollCall = createRollCall({ ...common, id, scope, users })
   const { roster } = rollCall
   const catchUp = createCatchUp({
@@ -147,7 +149,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
   /** Another bridge, or this one's earlier life, is gone; this one is here. */
   function onOffline(): void {
     // Not awaited: over a socket the acknowledgement comes after the very message that said so.
-    if (ready()) publisher.publishStatus('online').catch(onError)
+    if (ready() && sharing?.isFresh !== false) publisher.publishStatus('online').catch(onError)
   }
 
   async function onUp(resumed: boolean): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Topics } from '../protocol/index.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Policy } from './core/index.ts'
+import { markEverything } from './doubt.ts'
 import type { Link } from './link/link.ts'
 import type { Publisher } from './publisher.ts'
 import { readRemains } from './remains.ts'
@@ -51,10 +52,9 @@ export function createCatchUp(options: CatchUpOptions): CatchUp {
       return restoreStore(store, await readRemains(link, topics), clock.now(), policy)
     },
     async publish(resumed) {
-      const isForgotten = !resumed && (await brokerForgot())
-      if (isForgotten) for (const room of await store.allRooms()) await store.doubtRoom(room)
-      const unsure = isForgotten ? await store.allUsers() : await store.dirtyUsers()
-      for (const user of unsure) options.publishUser(user).catch(onError)
+      // Marked, so that what is not published before the link breaks again is published then.
+      if (!resumed && (await brokerForgot())) await markEverything(store)
+      for (const user of await store.dirtyUsers()) options.publishUser(user).catch(onError)
       for (const room of await store.dirtyRooms()) options.notifyRoom(room)
       announce(rollCall.begin(!resumed)).catch(onError)
     },

@@ -61,6 +61,12 @@ export function createHearing(options: HearingOptions): Hearing {
   let again = false
   let closed = false
 
+  // However short the silence is: what is asked next may find another store.
+  shared.onLost(() => {
+    silentSince ??= clock.now()
+    settle(false)
+  })
+
   function settle(isSteady: boolean): void {
     if (steady === isSteady) return
     steady = isSteady

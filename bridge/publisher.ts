@@ -1,7 +1,7 @@
 import type { Logger } from '../runtime/logger.ts'
 import type { Topics } from '../protocol/index.ts'
 import { viewStatus, viewUser, type UserState } from './core/index.ts'
-import type { Link } from './link/link.ts'
+import type { Link, LinkPublishOptions } from './link/link.ts'
 import type { RoomFlush } from './store/store.ts'
 
 /** Writes the output plane: what stored state looks like on its topics. */
@@ -15,8 +15,8 @@ export interface Publisher {
   /** Clears every topic of a user; a user that was never shown has none but the journal's. */
   clearUser(state: UserState): Promise<boolean>
   publishRoom(flush: RoomFlush): Promise<boolean>
-  /** Clears every topic of an empty room. */
-  clearRoom(room: string): Promise<boolean>
+  /** Clears every topic of an empty room whose last version this is. */
+  clearRoom(room: string, version: number): Promise<boolean>
   /** Keeps a user's state, as it is at this time, on the broker for the bridge's next life. */
   writeJournal(state: UserState, at: number): Promise<boolean>
   /** Publishes whether presence is fresh. */
@@ -37,10 +37,14 @@ export interface PublisherOptions {
 export function createPublisher({ link, topics, logger, journal }: PublisherOptions): Publisher {
   let published = 0
 
-  async function publish(topic: string, payload: string, retain = true): Promise<boolean> {
+  async function publish(
+    topic: string,
+    payload: string,
+    options: Partial<LinkPublishOptions> = {},
+  ): Promise<boolean> {
     published++
     try {
-      await link.publish(topic, payload, { retain })
+      await link.publish(topic, payload, { retain: true, ...options })
       return true
     } catch (error) {
       // The dirty mark stays, and the link's return brings another attempt.
@@ -54,21 +58,26 @@ export function createPublisher({ link, topics, logger, journal }: PublisherOpti
       return published
     },
     async publishUser(state, shown) {
-      const user = publish(topics.user(state.user), JSON.stringify(viewUser(state)))
+      const { version } = state
+      const user = publish(topics.user(state.user), JSON.stringify(viewUser(state)), { version })
       const status = plainStatus(state)
       if (shown && shown.version > 0 && plainStatus(shown) === status) return user
-      return all([user, publish(topics.userStatus(state.user), status)])
+      return all([user, publish(topics.userStatus(state.user), status, { version })])
     },
     async clearUser({ user, version }) {
       const shown = version > 0 ? [topics.user(user), topics.userStatus(user)] : []
       const kept = journal ? [topics.bridgeState(user)] : []
-      return all([...shown, ...kept].map((topic) => publish(topic, '')))
+      return all([
+        ...shown.map((topic) => publish(topic, '', { version })),
+        ...kept.map((topic) => publish(topic, '')),
+      ])
     },
     async publishRoom(flush) {
       return all([...publishMembers(flush), ...publishWhole(flush)])
     },
-    async clearRoom(room) {
-      return all([publish(topics.room(room), ''), publish(topics.roomCount(room), '')])
+    async clearRoom(room, version) {
+      const shown = [topics.room(room), topics.roomCount(room)]
+      return all(shown.map((topic) => publish(topic, '', { version })))
     },
     writeJournal: (state, at) =>
       publish(topics.bridgeState(state.user), JSON.stringify({ at, state })),
@@ -77,6 +86,7 @@ export function createPublisher({ link, topics, logger, journal }: PublisherOpti
 
   function publishMembers({
     room,
+    version,
     members,
     whole,
     joined,
@@ -85,10 +95,12 @@ export function createPublisher({ link, topics, logger, journal }: PublisherOpti
     strays,
   }: RoomFlush): Promise<boolean>[] {
     const present = whole && members ? members : [...joined, ...updated]
+    const say = (user: string, payload: string): Promise<boolean> =>
+      publish(topics.member(room, user), payload, { version })
     return [
-      ...present.map((member) => publish(topics.member(room, member.user), JSON.stringify(member))),
-      ...left.map(({ user }) => publish(topics.member(room, user), '')),
-      ...strays.map((user) => publish(topics.member(room, user), '')),
+      ...present.map((member) => say(member.user, JSON.stringify(member))),
+      ...left.map(({ user }) => say(user, '')),
+      ...strays.map((user) => say(user, '')),
     ]
   }
 
@@ -101,12 +113,12 @@ export function createPublisher({ link, topics, logger, journal }: PublisherOpti
     const resized = whole || flush.joined.length !== flush.left.length
     return [
       // The snapshot goes before its diff: whoever reads the one never lacks the other.
-      publish(topics.room(room), JSON.stringify({ room, version, size, ...content })),
-      ...(resized ? [publish(topics.roomCount(room), String(size))] : []),
+      publish(topics.room(room), JSON.stringify({ room, version, size, ...content }), { version }),
+      ...(resized ? [publish(topics.roomCount(room), String(size), { version })] : []),
       publish(
         topics.roomEvents(room),
         JSON.stringify({ room, version, previous, size, ...lists }),
-        false,
+        { retain: false, version },
       ),
     ]
   }

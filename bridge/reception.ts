@@ -39,7 +39,7 @@ export function createReception(options: ReceptionOptions): Reception {
     if (status !== 'offline') roster.announced(broker, user, connectionKey(client, connection))
     const apply = (said: ConnectionDocument): Promise<unknown> =>
       users.apply(user, { type: 'document', client, document: said }).catch(onError)
-    await (sharing ? sharing.take(document, apply) : apply(document))
+    await (sharing ? sharing.take(user, client, document, apply) : apply(document))
   }
 
   return async (message) => {

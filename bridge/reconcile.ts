@@ -2,10 +2,8 @@ import type { Member, UserDocument } from '../protocol/index.ts'
 import { createUserState, step, type Policy } from './core/index.ts'
 import type { Remains } from './remains.ts'
 import { collectShown, invert, onlyMember, restoreStore, saveRestored } from './restore.ts'
+import { inSlices } from './slices.ts'
 import type { Store } from './store/store.ts'
-
-/** Users that are brought in line at the same time. */
-const SLICE = 200
 
 /**
  * Brings a store that several bridges share in line with what readers were last shown, after it was
@@ -73,10 +71,4 @@ async function reconcileUser(
   // learn it again.
   const dirty = stored !== undefined && state.version > 0
   await saveRestored(store, state, dirty, rooms, stored)
-}
-
-async function inSlices<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {
-  for (let i = 0; i < items.length; i += SLICE) {
-    await Promise.all(items.slice(i, i + SLICE).map(run))
-  }
 }

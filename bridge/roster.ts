@@ -22,6 +22,10 @@ export interface Roster {
   shift(ms: number): void
   /** The link was down: every broker, and who has to answer, gets the full time again. */
   restart(): void
+  /** Whether a broker is there, as far as anybody knows. */
+  isThere(broker: string): boolean
+  /** Whether the roll is called and a broker that is heard has yet to answer, or none is heard yet. */
+  readonly isAsking: boolean
   readonly brokers: number
 }
 
@@ -57,6 +61,8 @@ interface Known {
 interface Call {
   readonly id: string
   readonly answers: Map<string | null, Map<string, Set<string>>>
+  /** Brokers that were heard since, and whether they have answered. */
+  readonly heard: Map<string, boolean>
   foreignUntil: number | undefined
   forgetAt: number
 }
@@ -66,6 +72,10 @@ export function createRoster(options: RosterOptions): Roster {
   const { clock, only, onUnknown, onCensus, onLost } = options
   const brokers = new Map<string, Known>()
   let call: Call | undefined
+
+  function isOurs(broker: string): boolean {
+    return only === undefined || broker === only
+  }
 
   /** Ends the call for one broker: what it has not announced by now is lost. */
   function conclude({ answers }: Call, broker: string | null): void {
@@ -82,6 +92,7 @@ export function createRoster(options: RosterOptions): Roster {
       call = {
         id,
         answers: new Map(answered && [[null, answered]]),
+        heard: new Map(),
         foreignUntil: expectForeign || isPending ? clock.now() + ANSWER_WITHIN_MS : undefined,
         forgetAt: clock.now() + FORGET_AFTER_MS,
       }
@@ -91,14 +102,17 @@ export function createRoster(options: RosterOptions): Roster {
       if (broker !== null && (brokers.get(broker)?.status ?? 'lost') === 'lost') {
         brokers.set(broker, { heardAt: clock.now(), status: 'announced' })
       }
-      if (call) keysOf(call.answers, broker, user).add(connectionKey)
+      if (!call) return
+      keysOf(call.answers, broker, user).add(connectionKey)
+      if (broker !== null) call.heard.set(broker, call.heard.get(broker) ?? false)
     },
     heartbeat({ broker, status, rollcall }) {
       const known = brokers.get(broker)
-      const isAsked = only === undefined || broker === only
+      const isAsked = isOurs(broker)
       const answers = isAsked && call !== undefined && rollcall === call.id
       if (isAsked && known?.status !== 'up' && status === 'up' && !answers) onUnknown(broker)
       brokers.set(broker, { heardAt: clock.now(), status: 'up' })
+      if (call && isAsked) call.heard.set(broker, answers || (call.heard.get(broker) ?? false))
       if (call && answers) conclude(call, broker)
     },
     expect(broker) {
@@ -129,6 +143,12 @@ export function createRoster(options: RosterOptions): Roster {
       for (const known of brokers.values()) known.heardAt = now
       if (call?.foreignUntil !== undefined) call.foreignUntil = now + ANSWER_WITHIN_MS
       if (call) call.forgetAt = now + FORGET_AFTER_MS
+    },
+    isThere: (broker) => (brokers.get(broker)?.status ?? 'lost') !== 'lost',
+    get isAsking() {
+      if (!call) return false
+      if (call.heard.size > 0) return [...call.heard.values()].includes(false)
+      return Array.from(brokers).some(([id, { status }]) => isOurs(id) && status !== 'lost')
     },
     get brokers() {
       return [...brokers.values()].filter(({ status }) => status === 'up').length

@@ -2,10 +2,14 @@ import type { ConnectionDocument, Topics } from '../protocol/index.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Policy } from './core/index.ts'
+import { markEverything } from './doubt.ts'
 import { createHeard, type Heard } from './heard.ts'
 import { createHearing, type Hearing } from './hearing.ts'
+import { createLateEnds, type LateEnds } from './late-ends.ts'
 import type { Link, LinkMessage } from './link/link.ts'
+import { createRecent, type LastWord } from './recent.ts'
 import { reconcileStore } from './reconcile.ts'
+import { restoreWords } from './restore-words.ts'
 import { readRemains } from './remains.ts'
 import type { SharedStore, Store } from './store/store.ts'
 import { createWindow } from './window.ts'
@@ -14,12 +18,17 @@ import { createWindow } from './window.ts'
 export interface Sharing {
   readonly hearing: Hearing
   readonly heard: Heard
+  readonly lateEnds: LateEnds
+  /** Whether deadlines count. */
+  readonly mayJudge: boolean
+  /** Whether what readers have is what the store says, or will be. */
+  readonly isFresh: boolean
   /** Makes sure that the store has its data; resolves to the brokers that have to be heard, or are lost. */
   start(): Promise<readonly string[]>
   /** The link is up: publishes what was left, says that presence is fresh, calls the roll. */
   up(resumed: boolean): void
   /** Begins to apply a document unless too many wait; resolves when the next one may come. */
-  take(document: ConnectionDocument, apply: Apply): Promise<void>
+  take(user: string, client: string, document: ConnectionDocument, apply: Apply): Promise<void>
   /** Publishes what a bridge that died did not. */
   finishAbandoned(): Promise<void>
   metrics(): Record<string, number>
@@ -27,13 +36,6 @@ export interface Sharing {
 }
 
 type Apply = (document: ConnectionDocument) => Promise<unknown>
-
-/** A document that has come lately, and when. */
-interface Recent {
-  readonly at: number
-  readonly document: ConnectionDocument
-  readonly apply: Apply
-}
 
 /** Options of {@link createSharing}. */
 export interface SharingOptions {
@@ -58,17 +60,15 @@ export interface SharingOptions {
   readonly onSteady: () => void
   /** They may, after a time without the store: who was silent meanwhile may have been out of reach. */
   readonly onReturn: () => void
+  /** Whether a broker is there, as far as anybody knows. */
+  readonly isThere: (broker: string) => boolean
+  /** Whether brokers have yet to answer the roll call. */
+  readonly isAsking: () => boolean
   readonly onError: (error: unknown) => void
 }
 
 /** Inputs that may wait for a store that does not answer; what comes on top the roll call makes good. */
 const MAX_WAITING = 100_000
-
-/** Inputs that are kept to be applied again, should the store lose what it stored last. */
-const MAX_RECENT = 10_000
-
-/** How far back a store may lose what it stored, in milliseconds. */
-const RECENT_MS = 60_000
 
 /** A roll call that is published later than this leaves too little time to answer, in milliseconds. */
 const ANSWER_MS = 1000
@@ -76,8 +76,8 @@ const ANSWER_MS = 1000
 /** Creates it; the store is not looked at before the start. */
 export function createSharing(options: SharingOptions): Sharing {
   const { store, shared, link, topics, clock, policy, logger, isUp, onError } = options
-  const window = createWindow(clock, () => hearing.steady)
-  const recent: Recent[] = []
+  const window = createWindow(clock, () => mayJudge())
+  const recent = createRecent(() => clock.now())
   const hearing = createHearing({
     shared,
     clock,
@@ -91,14 +91,36 @@ export function createSharing(options: SharingOptions): Sharing {
     onError,
   })
   const heard = createHeard(() => clock.now())
+  const lateEnds = createLateEnds({
+    clock,
+    isAsking: options.isAsking,
+    onRelease: options.onSteady,
+  })
+  let wasUp = false
+  let isFresh = false
+  /** The roll has yet to be called, for what was not heard or not applied. */
+  let isBehind = false
+  let awaySince = 0
   let isRestored = false
   let wasAway = false
   let missed = 0
 
   function onSteady(): void {
+    // Arrivals may have waited, and deadlines have passed meanwhile.
+    lateEnds.hold()
+    if (!isBehind) callEnds()
     if (wasAway) options.onReturn()
     wasAway = false
     options.onSteady()
+  }
+
+  function callEnds(): void {
+    isBehind = false
+    lateEnds.called()
+  }
+
+  function mayJudge(): boolean {
+    return hearing.steady && !lateEnds.held
   }
 
   async function onLacking(): Promise<void> {
@@ -108,12 +130,17 @@ export function createSharing(options: SharingOptions): Sharing {
       'the store is new; it is filled from what is retained',
     )
     await reconcileStore(store, remains, clock.now(), policy)
+    const arrivals = recent.list().filter(isArrival)
+    const words = arrivals.map((word) => ({ ...word, document: repeat(word) }))
+    await restoreWords({ store, heard, policy, until: awaySince }, words)
     isRestored = true
   }
 
   function onBack(ms: number): void {
     logger.warn({ ms }, 'the store answers again')
     wasAway = true
+    awaySince = clock.now() - ms
+    isBehind = true
     refresh().catch(onError)
   }
 
@@ -129,14 +156,27 @@ export function createSharing(options: SharingOptions): Sharing {
       // What a plain device has retained is all that is known of it now.
       const said = await link.readRetained([`${topics.root}/connections/+/+`])
       for (const message of said) await options.onMessage(message)
-    }
-    if (wasRestored) {
-      // The store may have lost what was stored last; what it has not lost it knows again.
-      for (const { at, document, apply } of recent) {
-        if (at >= clock.now() - RECENT_MS) await window.admit(apply(repeat(document, at)))
+      // And of one that has nothing retained nobody else knows.
+      for (const { document, apply } of recent.list()) {
+        if (isForeign(document)) await window.admit(apply(document))
       }
     }
     callRoll(hasMissed)
+    callEnds()
+    if (wasRestored) await repeatEnds()
+  }
+
+  /** Says again who has gone, once everybody who is there has been heard: the store may have forgotten it. */
+  async function repeatEnds(): Promise<void> {
+    await lateEnds.released()
+    for (const word of recent.list()) {
+      if (word.document.status === 'offline') await window.admit(word.apply(word.document))
+    }
+  }
+
+  /** Whether somebody came who may still be there. */
+  function isArrival({ document: { status, broker } }: LastWord): boolean {
+    return status !== 'offline' && (broker === undefined || options.isThere(broker))
   }
 
   async function showDirty(): Promise<void> {
@@ -146,11 +186,9 @@ export function createSharing(options: SharingOptions): Sharing {
 
   /** Publishes everything, for a broker that has lost what was retained. */
   async function showAll(): Promise<void> {
-    for (const user of await store.allUsers()) options.publishUser(user).catch(onError)
-    for (const room of await store.allRooms()) {
-      await store.doubtRoom(room)
-      options.notifyRoom(room)
-    }
+    // Marked before anybody says that presence is fresh: should this bridge die others find it.
+    await markEverything(store)
+    await showDirty()
   }
 
   function callRoll(expectForeign: boolean): void {
@@ -165,33 +203,54 @@ export function createSharing(options: SharingOptions): Sharing {
     await hearing.whenSteady()
     if (!isUp()) return
     isRestored = false
-    const knowsUs = resumed || (await link.readRetained([topics.bridgeStatus])).length > 0
-    if (knowsUs) await showDirty()
+    if ((resumed && isFresh) || (await isKnown())) await showDirty()
     else await showAll()
+    wasUp = true
+    isFresh = true
     await options.sayOnline()
     if (clock.now() - since < ANSWER_MS) options.publishRollCall(call)
     else callRoll(false)
+    callEnds()
+  }
+
+  /**
+   * Whether the broker has what was retained. Who was up before has left its word there: if that is gone,
+   * or is a will that came after a restart, only a bridge that says otherwise has seen to the rest.
+   */
+  async function isKnown(): Promise<boolean> {
+    const [status] = await link.readRetained([topics.bridgeStatus])
+    return status !== undefined && (!wasUp || new TextDecoder().decode(status.payload) === 'online')
   }
 
   return {
     hearing,
     heard,
+    lateEnds,
+    get mayJudge() {
+      return mayJudge()
+    },
+    get isFresh() {
+      return isFresh
+    },
     async start() {
       await hearing.start()
       return shared.brokers()
     },
     up(resumed) {
       heard.restart()
+      if (!resumed) {
+        isBehind = true
+        isFresh = false
+      }
       hearing.resume()
       catchUp(resumed).catch(onError)
     },
-    async take(document, apply) {
+    async take(user, client, document, apply) {
       if (window.open >= MAX_WAITING) {
         missed++
         return
       }
-      recent.push({ at: clock.now(), document, apply })
-      if (recent.length > 2 * MAX_RECENT) recent.splice(0, MAX_RECENT)
+      recent.note(user, client, document, apply)
       await window.admit(apply(document))
     },
     async finishAbandoned() {
@@ -207,11 +266,17 @@ export function createSharing(options: SharingOptions): Sharing {
     }),
     close() {
       hearing.close()
+      lateEnds.close()
     },
   }
 }
 
-/** A document that is applied once more: it must not count as the newest of its client. */
-function repeat(document: ConnectionDocument, lastSeen: number): ConnectionDocument {
+/** Whether no broker of ours answers a roll call for the client, who is there. */
+function isForeign({ broker, status }: ConnectionDocument): boolean {
+  return broker === undefined && status !== 'offline'
+}
+
+/** What is said once more must not count as the newest of its client. */
+function repeat({ at: lastSeen, document }: LastWord): ConnectionDocument {
   return document.broker === undefined ? document : { lastSeen, ...document }
 }

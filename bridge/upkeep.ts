@@ -4,7 +4,7 @@ import type { StallWatch } from '../runtime/stall-watch.ts'
 import type { Policy } from './core/index.ts'
 import type { Publisher } from './publisher.ts'
 import type { RollCall } from './roll-call.ts'
-import type { Store } from './store/store.ts'
+import type { EmptyRoom, Store } from './store/store.ts'
 
 /** The bridge's steady work: brokers that fall silent, and rooms that have been empty for long. */
 export interface Upkeep {
@@ -69,9 +69,9 @@ export function createUpkeep(options: UpkeepOptions): Upkeep {
     }
   }
 
-  async function clearRoom(room: string): Promise<void> {
+  async function clearRoom({ room, version }: EmptyRoom): Promise<void> {
     // What could not be cleared is an empty room again.
-    if (!(await publisher.clearRoom(room))) await store.restoreRoom(room, 0, [])
+    if (!(await publisher.clearRoom(room, version))) await store.restoreRoom(room, version, [])
   }
 
   return {

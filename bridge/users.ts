@@ -12,6 +12,7 @@ import {
 import { BEHIND_MS } from './counting.ts'
 import { printOf, type Heard } from './heard.ts'
 import type { Hearing } from './hearing.ts'
+import type { LateEnds } from './late-ends.ts'
 import type { Publisher } from './publisher.ts'
 import type { RoomSave, Store, StoredUser } from './store/store.ts'
 
@@ -31,7 +32,9 @@ export interface UsersOptions {
   readonly policy: Policy
   readonly journal: boolean
   /** Where bridges share a store: whether one may act, and what others have applied already. */
-  readonly sharing?: { readonly hearing: Hearing; readonly heard: Heard } | undefined
+  readonly sharing?:
+    | { readonly hearing: Hearing; readonly heard: Heard; readonly lateEnds: LateEnds }
+    | undefined
   /** A user has a new deadline. */
   readonly onDeadline: (at: number) => void
   /** A room has changed. */
@@ -77,11 +80,13 @@ export function createUsers(options: UsersOptions): Users {
     }
   }
 
-  async function transact(user: string, input: Input): Promise<readonly Effect[]> {
+  /** Resolves to nothing when the input has to wait without keeping others waiting. */
+  async function transact(user: string, input: Input): Promise<readonly Effect[] | undefined> {
     const print =
       sharing && input.type === 'document' ? printOf(input.client, input.document) : undefined
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       const stored = await load(user, input)
+      if (sharing?.lateEnds.holds(input)) return undefined
       const heard = print ? sharing?.heard.judge(user, print, stored) : stored?.heard
       if (print && !heard) return []
       const now = clock.now()
@@ -185,10 +190,14 @@ export function createUsers(options: UsersOptions): Users {
 
   return {
     async apply(user, input) {
-      const run = (): Promise<readonly Effect[]> => transact(user, input)
+      const run = (): Promise<readonly Effect[] | undefined> => transact(user, input)
       // Whatever else has its turn may be waiting for the deadlines to be moved.
       const passes = sharing && input.type === 'shift'
-      const effects = await (passes ? run() : inTurn(user, run))
+      let effects = await (passes ? run() : inTurn(user, run))
+      while (!effects) {
+        await sharing?.lateEnds.released()
+        effects = await inTurn(user, run)
+      }
       for (const effect of effects) options.onEffect(user, effect)
       return effects
     },

@@ -11,6 +11,7 @@ import type { HookContext } from './hooks.ts'
 import { refuseMoreRooms } from './limits/room-limits.ts'
 import type { Deed } from './limits/usage.ts'
 import { stampDocument } from './presence/stamp.ts'
+import { takeVersion } from './retained/version.ts'
 import { NOWHERE, PublicationRefusal } from './sessions/publication-refusal.ts'
 
 /** What the hooks around it tell. */
@@ -103,6 +104,9 @@ export function connectAuthorization(aedes: Aedes, context: HookContext, endings
         QUOTA_EXCEEDED,
       )
     }
+    if (identity.isBridge && isBelow(root, packet.topic)) takeVersion(packet)
+    // Its sender is told that it was published: whoever reads has had something newer.
+    if (!store.admits(packet)) return drop(packet, callback)
     callback(null)
   }
 

@@ -97,7 +97,8 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
   const registry = createRegistry()
   const { limits } = resolved
   const maxQueued = limits.maxSessionQueue
-  const store = new MemoryPersistence({ root, maxQueued, isSentByFanout: true })
+  const now = (): number => clock.now()
+  const store = new MemoryPersistence({ root, maxQueued, isSentByFanout: true, now })
   const fanout = createFanoutEmitter({
     maxQueuedBytes: resolved.maxQueuedBytes,
     maxQueued,
@@ -363,6 +364,7 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
       ...refusedByKind(gate.refused),
       ...refusedByKind(listeners.refused),
       connections: registry.size,
+      fenced: store.fenced,
       retained: store.retainedCount,
       retainedOutside: store.retainedOutside,
       rooms: store.roomCount,

@@ -247,10 +247,11 @@ export function connectHooks(aedes: Aedes, context: HookContext): Hooks {
       if (isGranted) then()
       else refused()
     }
-    others.claim(client.id, id, owner, wantsCleanStart(client)).then(
+    const claimed = others.claim(client.id, id, owner, wantsCleanStart(client))
+    claimed.then(
       (claim) => {
         connection.claim = claim
-        goOn(claim !== undefined)
+        return goOn(claim !== undefined)
       },
       (error: unknown) => {
         warn({ error: String(error) }, 'other brokers could not be asked about a client id')

@@ -1,6 +1,8 @@
 import type { Readable } from 'node:stream'
-import type { Aedes, AedesPublishPacket } from 'aedes'
+import type { Aedes, AedesPublishPacket, PublishPacket } from 'aedes'
 import type { Topics } from '../protocol/index.ts'
+import type { VersionedMessage } from './persistence/memory-persistence.ts'
+import { setVersion } from './retained/version.ts'
 
 /** A message as it arrives. */
 export interface BrokerLinkMessage {
@@ -16,17 +18,27 @@ export interface BrokerLinkHandlers {
   onDown(): void
 }
 
+/** How a message is published. */
+interface BrokerLinkPublishOptions {
+  readonly retain: boolean
+  /** The version of what it tells: readers do not get it after a higher one. */
+  readonly version?: number
+}
+
 /** A way to this broker without a socket, for a bridge in the same process. */
 export interface BrokerLink {
   readRetained(filters: readonly string[]): Promise<readonly BrokerLinkMessage[]>
   open(filters: readonly string[], handlers: BrokerLinkHandlers): Promise<void>
-  publish(topic: string, payload: string, options: { readonly retain: boolean }): Promise<void>
+  publish(topic: string, payload: string, options: BrokerLinkPublishOptions): Promise<void>
   close(): Promise<void>
 }
 
-/** Where the link reads what is retained. */
-export interface RetainedSource {
+/** What the link needs of the broker's memory. */
+export interface LinkMemory {
+  /** What is retained. */
   createRetainedStreamCombi(filters: readonly string[]): Readable
+  /** Whether a message may be published now: not after a newer one. */
+  admits(packet: VersionedMessage): boolean
 }
 
 /** What a bridge in a broker that is one of several leaves to the bridges in the others. */
@@ -59,7 +71,7 @@ type Listener = (packet: AedesPublishPacket, done: () => void) => void
 /** Creates a link; it is up as long as the broker is. */
 export function createLink(
   aedes: Aedes,
-  persistence: RetainedSource,
+  persistence: LinkMemory,
   onError: (error: unknown) => void,
   scope?: LinkScope,
 ): BrokerLink {
@@ -84,10 +96,12 @@ export function createLink(
         aedes.subscribe(filter, listener, () => {})
       }
     },
-    publish: (topic, payload, { retain }) =>
+    publish: (topic, payload, { retain, version }) =>
       new Promise((resolve, reject) => {
         if (scope?.intercept(topic, payload)) return resolve()
-        const packet = { cmd: 'publish', topic, payload, retain, qos: 1, dup: false } as const
+        const packet: PublishPacket = { cmd: 'publish', topic, payload, retain, qos: 1, dup: false }
+        if (version !== undefined) setVersion(packet, version)
+        if (!persistence.admits(packet)) return resolve()
         aedes.publish(packet, (error) => (error ? reject(error) : resolve()))
       }),
     async close() {

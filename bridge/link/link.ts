@@ -22,6 +22,11 @@ export interface LinkHandlers {
 /** How a message is published. */
 export interface LinkPublishOptions {
   readonly retain: boolean
+  /**
+   * The version of what the message tells. Our brokers leave it out when the topic has had a higher one, and
+   * acknowledge it all the same; readers are not told it. Others pass it on as the user property `version`.
+   */
+  readonly version?: number
 }
 
 /**

@@ -123,9 +123,12 @@ export async function connectMqttLink(options: MqttLinkOptions): Promise<Link> {
   return {
     readRetained: read,
     open,
-    async publish(topic, payload, { retain }) {
+    async publish(topic, payload, { retain, version }) {
       if (!client?.connected) throw new Error('the link is down')
-      await client.publishAsync(topic, payload, { qos: 1, retain })
+      const properties = version !== undefined && {
+        properties: { userProperties: { version: String(version) } },
+      }
+      await client.publishAsync(topic, payload, { qos: 1, retain, ...properties })
     },
     async close() {
       if (closed) return

@@ -1,5 +1,6 @@
 import type { Cancel, Clock } from '../../runtime/clock.ts'
 import { restAfterFlush, type RoomPace } from '../core/index.ts'
+import type { Hearing } from '../hearing.ts'
 import type { Publisher } from '../publisher.ts'
 import type { Store } from '../store/store.ts'
 
@@ -20,6 +21,8 @@ export interface RoomFlusherOptions {
   readonly publisher: Publisher
   readonly clock: Clock
   readonly pace: RoomPace
+  /** Where bridges share a store: whether what it says may be shown. */
+  readonly sharing?: { readonly hearing: Hearing } | undefined
   /** A dependency failed; the room stays dirty. */
   readonly onError: (error: unknown) => void
 }
@@ -36,7 +39,7 @@ interface Schedule {
 
 /** Creates the flusher. */
 export function createRoomFlusher(options: RoomFlusherOptions): RoomFlusher {
-  const { store, publisher, clock, pace, onError } = options
+  const { store, publisher, clock, pace, sharing, onError } = options
   const schedules = new Map<string, Schedule>()
   let flushed = 0
   let closed = false
@@ -63,6 +66,7 @@ export function createRoomFlusher(options: RoomFlusherOptions): RoomFlusher {
   }
 
   async function flush(room: string): Promise<void> {
+    await sharing?.hearing.whenSteady()
     const now = clock.now()
     const size = await store.roomSize(room)
     rest(room, now, restAfterFlush(size, pace))
@@ -70,7 +74,11 @@ export function createRoomFlusher(options: RoomFlusherOptions): RoomFlusher {
     if (!change) return
     flushed++
     const { version, joined, updated, members } = change
-    if (!(await publisher.publishRoom(change))) {
+    if (sharing?.hearing.steady === false) {
+      // It may come from a store that has lost the rest of the room.
+      await store.doubtRoom(room)
+      notify(room)
+    } else if (!(await publisher.publishRoom(change))) {
       // What readers got is unknown: the next flush says everything again.
       await store.doubtRoom(room)
     } else if (!(await store.clearRoom(room, version))) {

@@ -3,7 +3,7 @@ import { ActivityRing } from '../activity/activity-ring.ts'
 import type { ActivityLog } from '../activity/activity.ts'
 import { DeadlineQueue } from './deadline-queue.ts'
 import { RoomRecord } from './room-record.ts'
-import type { RoomFlush, Store, StoredUser, UserSave } from './store.ts'
+import type { EmptyRoom, RoomFlush, Store, StoredUser, UserSave } from './store.ts'
 
 /** Options of {@link createMemoryStore}. */
 export interface MemoryStoreOptions {
@@ -143,14 +143,14 @@ class MemoryStore implements Store {
     this.#dirtyRooms.add(room)
   }
 
-  async takeEmptyRooms(before: number, limit: number): Promise<readonly string[]> {
-    const taken: string[] = []
-    for (const { room, emptySince } of this.#rooms.values()) {
+  async takeEmptyRooms(before: number, limit: number): Promise<readonly EmptyRoom[]> {
+    const taken: EmptyRoom[] = []
+    for (const { room, version, emptySince } of this.#rooms.values()) {
       if (taken.length >= limit) break
       if (emptySince !== null && emptySince < before && !this.#dirtyRooms.has(room))
-        taken.push(room)
+        taken.push({ room, version })
     }
-    for (const room of taken) this.#rooms.delete(room)
+    for (const { room } of taken) this.#rooms.delete(room)
     return taken
   }
 

@@ -82,6 +82,13 @@ export interface RoomFlush {
   readonly strays: readonly string[]
 }
 
+/** A room that is forgotten. */
+export interface EmptyRoom {
+  readonly room: string
+  /** The last one that was published. */
+  readonly version: number
+}
+
 /**
  * Where presence is kept. Every write is a compare-and-set, so that several bridges can work on one
  * store. A dirty mark is set in the same act as the change it stands for, and cleared only after the
@@ -133,7 +140,7 @@ export interface Store {
    */
   doubtRoom(room: string, strays?: readonly string[]): Promise<void>
   /** Rooms that have been empty since before the given time; they are forgotten by this call. */
-  takeEmptyRooms(before: number, limit: number): Promise<readonly string[]>
+  takeEmptyRooms(before: number, limit: number): Promise<readonly EmptyRoom[]>
   /** Every room of which anything is known. */
   allRooms(): Promise<readonly string[]>
   /** The members of a room as they are now, in the order of joining. */
@@ -162,6 +169,8 @@ export interface SharedStore {
    * replaced. What it lacks is given to one bridge to make good; the others wait.
    */
   checkData(): Promise<'whole' | 'lacking' | 'waiting'>
+  /** Calls back when the store is lost from sight: it may come back without its data. */
+  onLost(listener: () => void): void
   /** What the store lacked has been made good. */
   dataRestored(): Promise<void>
   /**

@@ -4,6 +4,7 @@ import { encodeField, encodePublish } from '../fanout/encode-publish.ts'
 import { encodeForwarded } from '../fanout/forwarded-properties.ts'
 import { PacketReader } from '../gate/packet-reader.ts'
 import { readProperties } from '../gate/packets/properties.ts'
+import { setVersion, versionOf } from '../retained/version.ts'
 
 /** What one broker says to the others beside the messages of clients. */
 export type Word =
@@ -60,6 +61,8 @@ interface Head {
   readonly clientId?: string
   /** When it expires, in milliseconds since the epoch. */
   readonly expiry?: number
+  /** The version of what it tells; `append.lua` reads it. */
+  readonly version?: number
 }
 
 /** What is written of a message. */
@@ -78,12 +81,14 @@ export type WrittenPacket = Pick<
 /** Encodes a message. */
 export function encodeMessage(packet: WrittenPacket): EncodedMessage {
   const { topic, payload, qos, retain, brokerCounter, clientId, messageExpiry, properties } = packet
+  const version = versionOf(packet)
   const head: Head = {
     qos,
     retain,
     counter: brokerCounter,
     ...(clientId !== undefined && { clientId }),
     ...(messageExpiry !== undefined && { expiry: messageExpiry }),
+    ...(version !== undefined && { version }),
   }
   // As a client of version 5 would get it, with the order of its user properties [MQTT-3.3.2-18].
   const message = encodePublish({
@@ -105,7 +110,7 @@ export function decodeHead(head: string): Head {
 
 /** Reads a message that {@link encodeMessage} has written. */
 export function decodeMessage(broker: string, head: string, message: Buffer): EmittedPacket {
-  const { qos, retain, counter, clientId, expiry } = decodeHead(head)
+  const { qos, retain, counter, clientId, expiry, version } = decodeHead(head)
   const { topic, payload, properties } = decodePacket(message)
   const packet: AedesPublishPacket & { clientId?: string } = {
     cmd: 'publish',
@@ -120,6 +125,7 @@ export function decodeMessage(broker: string, head: string, message: Buffer): Em
   if (properties) packet.properties = properties
   if (clientId !== undefined) packet.clientId = clientId
   if (expiry !== undefined) packet.messageExpiry = expiry
+  if (version !== undefined) setVersion(packet, version)
   return packet
 }
 

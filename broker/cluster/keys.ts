@@ -8,6 +8,8 @@ export interface ClusterKeys {
   readonly batches: string
   /** Hash: topic → number of the entry, a line break, and the message. */
   readonly retained: string
+  /** Sorted set: topics that were cleared not long ago, by their version. */
+  readonly cleared: string
   /** Sorted set: brokers by when they last beat, in milliseconds. */
   readonly brokers: string
   /** Hash: client id → who has it. */
@@ -30,6 +32,7 @@ export function createClusterKeys(root: string): ClusterKeys {
     head: `${prefix}:head`,
     batches: `${prefix}:batches`,
     retained: `${prefix}:retained`,
+    cleared: `${prefix}:cleared`,
     brokers: `${prefix}:brokers`,
     clients: `${prefix}:clients`,
     sessions: `${prefix}:sessions`,

@@ -128,7 +128,7 @@ export function createLogWriter(options: LogWriterOptions): LogWriter {
     for (;;) {
       try {
         await script(
-          [keys.log, keys.head, keys.batches, keys.retained],
+          [keys.log, keys.head, keys.batches, keys.retained, keys.cleared],
           [broker, String(number), String(length), ...args],
         )
         isAnswering = true

@@ -5,19 +5,19 @@ import type { Script } from '../../runtime/redis/script.ts'
 import type { EmittedPacket } from '../aedes-internals.ts'
 import type { FanoutEmitter } from '../fanout/emitter.ts'
 import type { MemoryPersistence } from '../persistence/memory-persistence.ts'
+import { setVersion, versionOf } from '../retained/version.ts'
 import {
   decodeEntry,
   decodeHead,
   decodeMessage,
-  decodeNumbered,
   encodeMessage,
   type Entry,
-  type StoredRetained,
   type Word,
 } from './entries.ts'
 import type { ClusterKeys } from './keys.ts'
 import { createLogReader, type LogReader, type RawEntry } from './log-reader.ts'
 import { createLogWriter } from './log-writer.ts'
+import { readStored } from './read-stored.ts'
 import { compareRetained, PendingRetained } from './shared-retained.ts'
 
 /** What is published at one broker and read at all: one log, with one order for everybody. */
@@ -65,7 +65,7 @@ export interface MessageLogOptions {
   readonly onError: (error: unknown) => void
 }
 
-/** How many retained messages are read at once. */
+/** How many entries of the log are read at once. */
 const SCAN_COUNT = '1000'
 
 const NOTHING = Buffer.alloc(0)
@@ -119,14 +119,18 @@ export function createMessageLog(options: MessageLogOptions): MessageLog {
     }
     const packet = decodeMessage(from, head, message)
     counters.clusterReceived++
-    if (!packet.retain || !pending.isLater(packet.topic)) return deliver(packet)
+    const { topic } = packet
+    // Where there are versions they have the last word, here as in Redis.
+    const isVersioned = versionOf(packet) !== undefined && store.versionOn(topic) !== undefined
+    if (!packet.retain || isVersioned || !pending.isLater(topic)) return deliver(packet)
     // A later message of this broker is retained and delivered already. Of what people read the older one
     // is of no use any more; anything else is owed to its readers.
-    if (!packet.topic.startsWith(`${root}/`)) deliver(packet, false)
+    if (!topic.startsWith(`${root}/`)) deliver(packet, false)
   }
 
   /** Does with a message of another broker what Aedes does with one of its own. */
   function deliver(packet: EmittedPacket, isRetained = packet.retain): void {
+    if (!store.admits(packet)) return
     // The store is in memory: this is done when it returns.
     if (isRetained) void store.storeRetained(packet)
     if (packet.qos > 0) store.enqueue(store.subscribedTo(packet.topic), packet)
@@ -154,14 +158,16 @@ export function createMessageLog(options: MessageLogOptions): MessageLog {
         pending.restart(writer.waiting())
         unread.clear()
       }
-      const stored = await readStored()
+      const stored = await readStored(redis, keys)
+      for (const [topic, version] of stored.cleared) store.noteCleared(topic, version)
       // After what is stored: of what happens meanwhile the log tells.
       const coming = await readComing(resumed)
       const { missed, lacking } = compareRetained({
         local: store.allRetained(),
-        stored,
+        stored: stored.retained,
         position: before,
         isLossy,
+        versionOn: (topic) => store.versionOn(topic),
         isLater: (topic) => pending.isLater(topic) || (reader !== undefined && coming.has(topic)),
       })
       isLossy = false
@@ -210,29 +216,10 @@ export function createMessageLog(options: MessageLogOptions): MessageLog {
     return topics
   }
 
-  async function readStored(): Promise<Map<string, StoredRetained>> {
-    const stored = new Map<string, StoredRetained>()
-    let cursor = '0'
-    do {
-      const command = ['HSCAN', keys.retained, cursor, 'COUNT', SCAN_COUNT]
-      const answer = (await redis.sendForBytes(keys.retained, command)) as readonly [
-        Buffer,
-        readonly Buffer[],
-      ]
-      const [next, fields] = answer
-      for (let i = 0; i + 1 < fields.length; i += 2) {
-        const value = fields[i + 1]
-        if (value) stored.set(String(fields[i]), decodeNumbered('', value))
-      }
-      cursor = String(next)
-    } while (cursor !== '0')
-    return stored
-  }
-
   /** What is retained here on a topic, as a message that says so; without a payload when nothing is. */
   function retainedHere(topic: string): EmittedPacket {
     const { payload = NOTHING, qos = 0, properties, messageExpiry } = store.retainedOn(topic) ?? {}
-    return {
+    const packet: EmittedPacket = {
       cmd: 'publish',
       topic,
       payload,
@@ -244,6 +231,9 @@ export function createMessageLog(options: MessageLogOptions): MessageLog {
       ...(properties !== undefined && { properties }),
       ...(messageExpiry !== undefined && { messageExpiry }),
     }
+    const version = store.versionOn(topic)
+    if (version !== undefined) setVersion(packet, version)
+    return packet
   }
 
   const emitter: FanoutEmitter = {

@@ -1,4 +1,5 @@
 import type { EmittedPacket } from '../aedes-internals.ts'
+import { versionOf, type Versioned } from '../retained/version.ts'
 import type { StoredRetained } from './entries.ts'
 import type { NewEntry } from './log-writer.ts'
 
@@ -34,7 +35,7 @@ export class PendingRetained {
 }
 
 /** A retained message of this broker. */
-interface LocalRetained {
+interface LocalRetained extends Versioned {
   readonly topic: string
   readonly payload: Buffer | string
   readonly qos: 0 | 1 | 2
@@ -56,40 +57,60 @@ export interface Sides {
   readonly position: number
   /** Whether Redis may have lost what it had; otherwise what is not there was cleared. */
   readonly isLossy: boolean
+  /** The highest version that this broker knows of a topic. */
+  readonly versionOn: (topic: string) => number | undefined
   /** Topics for which a later message waits in this broker, or is yet to be read in the log. */
   readonly isLater: (topic: string) => boolean
 }
 
 /** Compares what is retained here with what is retained in Redis. */
 export function compareRetained(sides: Sides): Difference {
-  const { local, stored, position, isLossy, isLater } = sides
+  const { local, stored, position, isLossy, versionOn, isLater } = sides
   const missed: EmittedPacket[] = []
   const lacking: string[] = []
   const seen = new Set<string>()
-  for (const { topic, payload, qos } of local) {
-    seen.add(topic)
-    if (isLater(topic)) continue
-    const there = stored.get(topic)
-    if (!there) {
-      if (isLossy) lacking.push(topic)
-      else missed.push(cleared(topic))
-    } else if (!isSame(there.packet, payload, qos)) {
-      // What Redis has is as old as what was read, or older: this broker knows better.
-      if (there.number <= position) lacking.push(topic)
-      else missed.push(there.packet)
-    }
-  }
-  for (const [topic, { packet, number }] of stored) {
-    if (seen.has(topic) || isLater(topic)) continue
-    // It was cleared, and Redis has lost that.
-    if (isLossy && number <= position) lacking.push(topic)
+
+  /** Who is right about a topic of which Redis has something else. */
+  function decide(topic: string, here: number | undefined, there: StoredRetained): void {
+    const { packet, number } = there
+    const isNewer = isHigher(versionOf(packet), here)
+    // What is on its way is fenced off by what has come before it.
+    if (!isNewer && isLater(topic)) return
+    const isOlder = isHigher(here, versionOf(packet))
+    // What Redis has is as old as what was read, or older: this broker knows better.
+    if (isOlder || (!isNewer && isKnown(topic, number))) lacking.push(topic)
     else missed.push(packet)
   }
+
+  function isKnown(topic: string, number: number): boolean {
+    // Nothing here: it was cleared, and Redis has lost that.
+    return number <= position && (seen.has(topic) || isLossy)
+  }
+
+  for (const message of local) {
+    const { topic } = message
+    seen.add(topic)
+    const there = stored.get(topic)
+    if (there) {
+      if (!isSame(there.packet, message)) decide(topic, versionOf(message), there)
+    } else if (!isLater(topic)) {
+      if (isLossy) lacking.push(topic)
+      else missed.push(cleared(topic))
+    }
+  }
+  for (const [topic, there] of stored) if (!seen.has(topic)) decide(topic, versionOn(topic), there)
   return { missed, lacking }
 }
 
-function isSame(packet: EmittedPacket, payload: Buffer | string, qos: number): boolean {
-  return packet.qos === qos && Buffer.from(packet.payload).equals(Buffer.from(payload))
+/** Whether both have a version, and the first has a higher one. */
+function isHigher(one: number | undefined, other: number | undefined): boolean {
+  return one !== undefined && other !== undefined && one > other
+}
+
+function isSame(there: EmittedPacket, here: LocalRetained): boolean {
+  const [one, other] = [versionOf(there), versionOf(here)]
+  if (isHigher(one, other) || isHigher(other, one)) return false
+  return there.qos === here.qos && Buffer.from(there.payload).equals(Buffer.from(here.payload))
 }
 
 function cleared(topic: string): EmittedPacket {

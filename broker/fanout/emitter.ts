@@ -1,5 +1,6 @@
 import type { Client } from 'aedes'
 import type { AedesClient, EmittedPacket, Notify, SeenPacket } from '../aedes-internals.ts'
+import { versionOf } from '../retained/version.ts'
 import { createOwners } from './adopt-client.ts'
 import { createDelivery } from './delivery.ts'
 import { createLanes } from './lanes.ts'
@@ -85,8 +86,10 @@ export function createFanoutEmitter(options: FanoutOptions = {}): FanoutEmitter 
       return emitter
     },
     emit(packet, done = noop) {
+      // Versions keep the order in which they were admitted, whichever bridge they are of.
+      const lane = versionOf(packet) === undefined ? packet.clientId : undefined
       if (isClosed) process.nextTick(done, new Error('the fan-out is closed'))
-      else lanes.run(packet.clientId ?? '', () => fanOut(packet, done))
+      else lanes.run(lane ?? '', () => fanOut(packet, done))
       return emitter
     },
     close(done = noop) {

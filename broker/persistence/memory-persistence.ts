@@ -3,7 +3,9 @@ import { Readable } from 'node:stream'
 import type { AedesPublishPacket, Subscription } from 'aedes'
 
 import { filterOf, isSharedName } from '../fanout/shared-name.ts'
+import { Fences, isOvertaken } from '../retained/fences.ts'
 import { RetainedIndex } from '../retained/retained-index.ts'
+import { versionOf } from '../retained/version.ts'
 import { ownPayload } from './own-payload.ts'
 import { RetainedStream } from './retained-stream.ts'
 import type { SessionClient } from './session-client.ts'
@@ -20,23 +22,41 @@ export type RetainedMessage = Pick<
   readonly order: number
 }
 
+/** What decides whether a message may be published. */
+export type VersionedMessage = Pick<
+  AedesPublishPacket,
+  'topic' | 'payload' | 'retain' | 'properties'
+>
+
+/** Options of {@link MemoryPersistence}. */
+export interface MemoryPersistenceOptions extends SessionPersistenceOptions {
+  /** The prefix of the presence topics. @default 'presence' */
+  readonly root?: string
+  /** The time in milliseconds. @default the system's */
+  readonly now?: () => number
+}
+
 /**
  * What one Aedes 2 broker remembers: retained messages, sessions and wills, in memory. It keeps the
  * asynchronous contract of aedes-persistence 10, and calls back in the same tick (see `settle`).
  */
 export class MemoryPersistence extends SessionPersistence {
   readonly #retained = new RetainedIndex<RetainedMessage>()
+  readonly #fences = new Fences()
   readonly #wills = new WillStore()
   readonly #root: string
+  readonly #now: () => number
   #brokerId = ''
   #grants: ReadonlyMap<string, Subscription['qos']> | undefined
   #outside = 0
   #rooms = 0
   #order = 0
+  #fenced = 0
 
-  constructor(options: SessionPersistenceOptions & { readonly root?: string } = {}) {
+  constructor(options: MemoryPersistenceOptions = {}) {
     super(options)
     this.#root = options.root ?? 'presence'
+    this.#now = options.now ?? Date.now
   }
 
   /** How many topics outside the presence root have a retained message. */
@@ -62,6 +82,40 @@ export class MemoryPersistence extends SessionPersistence {
   /** Everything that is retained, but for topics that begin with `$`. */
   allRetained(): Iterable<RetainedMessage> {
     return this.#retained.match('#')
+  }
+
+  /** How many messages were not admitted. */
+  get fenced(): number {
+    return this.#fenced
+  }
+
+  /** The highest version that was published on a topic. */
+  versionOn(topic: string): number | undefined {
+    const retained = this.#retained.get(topic)
+    const versions = [retained && versionOf(retained), this.#fences.get(topic, this.#now())]
+    const known = versions.filter((version) => version !== undefined)
+    return known.length > 0 ? Math.max(...known) : undefined
+  }
+
+  /** A topic was cleared at this version. */
+  noteCleared(topic: string, version: number): void {
+    this.#fences.note(topic, version, this.#now())
+  }
+
+  /**
+   * Whether a message may be published: not if its topic has had one of a higher version. To be asked in the
+   * turn in which it is published.
+   */
+  admits(packet: VersionedMessage): boolean {
+    const version = versionOf(packet)
+    if (version === undefined) return true
+    const { topic, payload, retain } = packet
+    if (isOvertaken(version, this.versionOn(topic))) {
+      this.#fenced++
+      return false
+    }
+    if (!retain || payload.length === 0) this.#fences.note(topic, version, this.#now())
+    return true
   }
 
   /** How many topics have a retained message. */
@@ -139,6 +193,7 @@ export class MemoryPersistence extends SessionPersistence {
   destroy(): Promise<void> {
     return settle(() => {
       this.#retained.clear()
+      this.#fences.clear()
       this.#outside = 0
       this.#rooms = 0
     })

@@ -16,6 +16,7 @@ export class RetainedStream<T> extends Readable {
   override _read(): void {
     const next = this.#messages.next()
     if (next.done === true) this.push(null)
+    // oxlint-disable-next-line no-underscore-dangle -- Node's own name
     else if (next.value === undefined) setImmediate(() => this._read())
     else this.push(next.value)
   }

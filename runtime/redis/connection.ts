@@ -28,6 +28,8 @@ export interface RedisConnection {
   sendForBytes(key: string, args: readonly RedisArgument[]): Promise<unknown>
   /** What changes whenever any of the servers in charge was started anew or replaced. */
   incarnation(): Promise<string>
+  /** Calls back when the connection is lost, before it is tried again. Several servers tell nothing. */
+  onLost(listener: () => void): void
   close(): void
 }
 
@@ -83,6 +85,7 @@ const open: Readonly<Record<'single' | 'cluster' | 'sentinel', Opener>> = {
       send: (_, args) => client.sendCommand([...args]),
       sendForBytes: (_, args) => client.sendCommand([...args], AS_BYTES),
       incarnation: async () => identify(await client.sendCommand(['INFO'])),
+      onLost: (listener) => void client.on('error', listener),
       close: () => client.destroy(),
     }
   },
@@ -103,6 +106,7 @@ const open: Readonly<Record<'single' | 'cluster' | 'sentinel', Opener>> = {
         }
         return (await Promise.all(cluster.masters.map(ask))).toSorted().join(' ')
       },
+      onLost() {},
       close: () => cluster.destroy(),
     }
   },
@@ -128,6 +132,7 @@ const open: Readonly<Record<'single' | 'cluster' | 'sentinel', Opener>> = {
       send: (_, args) => sentinel.sendCommand(false, [...args]),
       sendForBytes: (_, args) => sentinel.sendCommand(false, [...args], AS_BYTES),
       incarnation: async () => identify(await sentinel.sendCommand(false, ['INFO'])),
+      onLost() {},
       close() {
         sentinel.destroy().catch(onError)
       },

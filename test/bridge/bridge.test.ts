@@ -116,6 +116,49 @@ describe('a bridge that forgets', () => {
     expect(world.retained('rooms/lobby')).to.equal(undefined)
   })
 
+  it('tries again when a room’s topics could not be cleared', async () => {
+    await world.online('ann/tab', 'c1', { rooms })
+    await world.online('ann/tab', 'c1', { rooms: {} })
+    await world.wait(50)
+    world.link.fate = ({ payload }) => (payload === '' ? 'refused' : undefined)
+    await world.wait(30)
+    expect(world.retained('rooms/lobby')).to.include({ size: 0 })
+    world.link.fate = () => undefined
+    await world.wait(90)
+    expect(world.retained('rooms/lobby')).to.equal(undefined)
+    expect(world.retained('rooms/lobby/count')).to.equal(undefined)
+  })
+
+  it('clears the topics of a room that became empty while the link was down for long', async () => {
+    await world.online('ann/tab', 'c1', { rooms })
+    await world.ended('ann/tab', 'c1', 'closed')
+    world.link.goDown()
+    await world.clock.advance(300_000)
+    await world.link.comeUp()
+    await world.wait(90)
+    expect(world.retained('rooms/lobby')).to.equal(undefined)
+    expect(world.retained('rooms/lobby/count')).to.equal(undefined)
+  })
+
+  it('shows a room that is joined again before it was cleared', async () => {
+    await world.online('ann/tab', 'c1', { rooms })
+    await world.online('ann/tab', 'c1', { rooms: {} })
+    await world.wait(50)
+    const publish = world.link.publish.bind(world.link)
+    const late: (() => void)[] = []
+    world.link.publish = async (topic, payload, options) => {
+      if (payload === '') await new Promise<void>((resolve) => late.push(resolve))
+      return publish(topic, payload, options)
+    }
+    await world.wait(30)
+    expect(late).to.have.length(2)
+    await world.online('bob/tab', 'c2', { rooms })
+    for (const send of late) send()
+    await world.wait(1)
+    expect(world.retained('rooms/lobby')).to.include({ size: 1 })
+    expect(world.retained('rooms/lobby/count')).to.equal('1')
+  })
+
   it('shows a room that is joined again while empty ones are cleared', async () => {
     for (let i = 0; i < 30; i++) {
       await world.online('ann/tab', 'c1', { rooms: { [`r${i}`]: 1 } })

@@ -159,6 +159,23 @@ describe('a bridge that loses its broker', () => {
     expect(world.retained('users/bob')).to.include({ status: 'offline', reason: 'broker' })
   })
 
+  it('publishes everything to a broker that has lost it, also when the link breaks meanwhile', async () => {
+    await world.say('ann/tab', { status: 'online', connection: 'c1', rooms })
+    await world.say('bob/tab', { status: 'online', connection: 'c2', rooms })
+    await world.wait(2)
+    world.link.goDown()
+    world.link.retained.clear()
+    world.link.fate = ({ topic }) => (topic === 'presence/bridge/status' ? undefined : 'lost')
+    await world.link.comeUp(false)
+    await world.clock.advance(0)
+    world.link.fate = () => undefined
+    await loseLink(world, 1)
+    await world.wait(1)
+    expect(world.retained('users/ann')).to.include({ status: 'online' })
+    expect(world.retained('users/bob/status')).to.equal('online')
+    expect(world.retained('rooms/lobby')).to.include({ size: 2 })
+  })
+
   it('re-asserts that presence is fresh when another bridge’s will says otherwise', async () => {
     world.link.send('presence/bridge/status', 'offline', true)
     await world.clock.advance(0)

@@ -1,71 +1,14 @@
 import { expect } from 'chai'
 import { createUserState, resolvePolicy, step } from '../../bridge/core/index.ts'
-import { createMemoryStore, type Beat, type SharedStore, type Store } from '../../bridge/index.ts'
-import type { ManualClock } from '../helpers/manual-clock.ts'
+import { answer, createShared, type Shared } from './shared.ts'
 import { saveOf } from './store/samples.ts'
-import { START, World } from './world.ts'
+import { World } from './world.ts'
 
 const rooms = { lobby: 1 }
-
-/** A store that is shared, and that can be away. */
-interface Shared {
-  readonly store: Store
-  /** From now on nothing that is asked of it is answered. */
-  leave(): void
-  /** It answers again, also what was asked meanwhile. */
-  comeBack(): void
-  /** Brokers that were taken for lost. */
-  readonly lost: Set<string>
-  /** Called once when the store is asked for its data; then it lacks some. */
-  onLack: (() => Promise<unknown>) | undefined
-}
-
-function createShared(clock: () => ManualClock | undefined): Shared {
-  let back = Promise.resolve()
-  let comeBack = (): void => {}
-  const lost = new Set<string>()
-  const beat: Beat = { others: 0, paused: false, deafMs: 0, late: false }
-  const shared: SharedStore = {
-    beat: async () => {
-      await back
-      return beat
-    },
-    endPause: async () => {},
-    async checkData() {
-      const { onLack } = made
-      made.onLack = undefined
-      await onLack?.()
-      return onLack ? 'lacking' : 'whole'
-    },
-    dataRestored: async () => {},
-    takeAbandoned: async () => ({ users: [], rooms: [] }),
-    brokers: async () => [],
-    markLost: async (broker) => void lost.add(broker),
-    takeLost: async (broker) => lost.delete(broker),
-  }
-  const store = createMemoryStore({ now: () => clock()?.now() ?? START })
-  const made: Shared = {
-    store: Object.assign(store, { shared }),
-    leave() {
-      back = new Promise((resolve) => (comeBack = resolve))
-    },
-    comeBack: () => comeBack(),
-    lost,
-    onLack: undefined,
-  }
-  return made
-}
 
 /** How many roll calls there were since the last look. */
 function calls(world: World): number {
   return world.take().filter((line) => line.startsWith('rollcall')).length
-}
-
-/** Answers the newest roll call for a broker that has nobody any more. */
-async function answerEmpty(world: World, broker: string): Promise<void> {
-  const call = world.link.record.findLast(({ topic }) => topic === 'presence/rollcall')
-  const { rollcall } = JSON.parse(call?.payload ?? '{}') as { rollcall?: string }
-  await world.beat(broker, { rollcall })
 }
 
 describe('a bridge that hears the documents of one broker only', () => {
@@ -74,7 +17,7 @@ describe('a bridge that hears the documents of one broker only', () => {
   let hearsOthers = true
   beforeEach(async () => {
     hearsOthers = true
-    shared = createShared(() => world?.clock)
+    shared = createShared(() => world)
     world = await World.start({
       scope: { broker: 'b1', hearsOthers: () => hearsOthers },
       store: shared.store,
@@ -104,7 +47,7 @@ describe('a bridge that hears the documents of one broker only', () => {
     world.link.goDown()
     await world.link.comeUp(false)
     await world.wait(1)
-    await answerEmpty(world, 'b2')
+    await answer(world, 'b2')
     await world.wait(60)
     expect(world.retained('users/ann/status')).to.equal('online')
     expect(world.retained('users/lamp/status')).to.equal('online')
@@ -113,7 +56,7 @@ describe('a bridge that hears the documents of one broker only', () => {
   it('ends what its own broker does not announce', async () => {
     await world.online('bob/tab', 'c1', { rooms })
     const later = await world.restart(0)
-    await answerEmpty(later, 'b1')
+    await answer(later, 'b1')
     await later.wait(20)
     expect(later.retained('users/bob')).to.include({ status: 'offline', reason: 'broker' })
     await later.bridge.close()

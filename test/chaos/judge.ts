@@ -7,7 +7,6 @@ import { findTruth, NOTHING_SAID, type Claim, type Span, type Truth } from './tr
 /** What must never be, whatever is broken. */
 type Invariant =
   | Disorder
-  | 'a version went back'
   | 'a ghost'
   | 'a false offline'
   | 'not shown in time'
@@ -33,9 +32,6 @@ export interface Verdict {
   readonly checks: Readonly<Record<string, number>>
 }
 
-/** How soon what was overtaken by something older has to come again, in milliseconds. */
-const MENDED_MS = 3000
-
 /** For how long after a fault of ours a reader may have to read a room again, in milliseconds. */
 const GAP_MS = 15_000
 
@@ -57,8 +53,6 @@ export function judge(done: History, readings: readonly Reading[]): Verdict {
     folds: 0,
     documents: 0,
     gaps: 0,
-    overtaken: 0,
-    flickers: 0,
   }
   for (const { said } of history.lives) {
     checks.documents += said.filter(({ ackedAt }) => ackedAt !== null).length
@@ -72,13 +66,6 @@ export function judge(done: History, readings: readonly Reading[]): Verdict {
     for (const { what, key, at, detail } of reading.misread) {
       violations.push({ invariant: what, key, at, reader, detail })
     }
-    for (const { key, at, detail, mendedAt } of reading.setbacks) {
-      checks.overtaken++
-      // Of two bridges one may be late with what it wrote first; it looks again, and readers drop it.
-      const isMended = mendedAt !== null && mendedAt <= at + MENDED_MS
-      if (history.isShared && isMended) continue
-      violations.push({ invariant: 'a version went back', key, at, reader, detail })
-    }
     for (const { at, room } of reading.gaps) {
       // Of two bridges the second may be heard before the first.
       if (history.isShared || isNear(history.outages, at)) continue
@@ -88,12 +75,7 @@ export function judge(done: History, readings: readonly Reading[]): Verdict {
     for (const stretch of stretchesOf(reading, truth, history.outages)) {
       checks.stretches++
       const found = judgeStretch(stretch, truth.get(stretch.key), history.outages)
-      if (!found) continue
-      // A bridge that was taken for dead may say late what it began; where there is no version readers see it.
-      const isVersioned = stretch.source === 'document' || stretch.source === 'fold'
-      const isBrief = stretch.until <= found.at + MENDED_MS
-      if (history.isShared && !isVersioned && isBrief) checks.flickers++
-      else violations.push({ ...found, reader })
+      if (found) violations.push({ ...found, reader })
     }
   }
   return { violations: violations.toSorted((a, b) => a.at - b.at), checks }

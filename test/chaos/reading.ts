@@ -34,6 +34,7 @@ export type Disorder =
   | 'a join without a leave'
   | 'a fold unlike its snapshot'
   | 'a diff before its snapshot'
+  | 'a version went back'
   | 'not understood'
 
 /** One occurrence of it. */
@@ -42,15 +43,6 @@ interface Misread {
   readonly key: string
   readonly at: number
   readonly detail: string
-}
-
-/** An older version came after a newer one. */
-interface Setback {
-  readonly key: string
-  readonly at: number
-  readonly detail: string
-  /** When the newest version came again, or a newer one; null when none did. */
-  readonly mendedAt: number | null
 }
 
 /** One message, for whoever has to find out why. */
@@ -65,7 +57,6 @@ export interface Reading {
   readonly name: string
   readonly shown: readonly Shown[]
   readonly misread: readonly Misread[]
-  readonly setbacks: readonly Setback[]
   /** When a diff did not build upon what the reader had; allowed, since readers then read again. */
   readonly gaps: readonly { readonly at: number; readonly room: string }[]
   /** The copies of rooms that the diffs have made, at the end. */
@@ -108,8 +99,6 @@ export function createReader(name: string): Reader {
   const sessions: { from: number; until: number }[] = []
   const log: Read[] = []
   const versions = new Map<string, number>()
-  const setbacks: { -readonly [K in keyof Setback]: Setback[K] }[] = []
-  const unmended = new Map<string, (typeof setbacks)[number][]>()
   const counts = { messages: 0, versions: 0, folds: 0 }
   let open = new Map<string, Shown>()
   let rooms = new Map<string, Copy>()
@@ -135,14 +124,10 @@ export function createReader(name: string): Reader {
     counts.versions++
     const before = versions.get(topic) ?? 0
     if (version < before) {
-      const setback = { key, at, detail: `${topic}: ${version} after ${before}`, mendedAt: null }
-      setbacks.push(setback)
-      unmended.set(topic, [...(unmended.get(topic) ?? []), setback])
+      complain('a version went back', key, at, `${topic}: ${version} after ${before}`)
       return false
     }
     versions.set(topic, version)
-    for (const setback of unmended.get(topic) ?? []) setback.mendedAt = at
-    unmended.delete(topic)
     return true
   }
 
@@ -288,7 +273,7 @@ export function createReader(name: string): Reader {
       const copies = [...rooms].flatMap(([room, { replica }]) =>
         replica ? [[room, replica] as const] : [],
       )
-      return { name, shown, misread, setbacks, gaps, rooms: new Map(copies), sessions, counts, log }
+      return { name, shown, misread, gaps, rooms: new Map(copies), sessions, counts, log }
     },
   }
 }

@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
+import type { UserDocument } from '../../protocol/index.ts'
 import { describeTogether } from '../helpers/concurrently.ts'
 import type { Address } from '../helpers/connect-options.ts'
 import { runMosquitto } from '../helpers/mosquitto-client.ts'
 import { startMosquitto, type Mosquitto } from '../helpers/mosquitto.ts'
+import { connectPeer } from '../helpers/mqtt-peer.ts'
 import { connectClient, type Client } from '../helpers/mqtt.ts'
 import {
   isOffline,
@@ -16,6 +18,7 @@ import {
 } from '../helpers/presence-reader.ts'
 import { startProgram, type Program } from '../helpers/process.ts'
 import { onTeardown } from '../helpers/teardown.ts'
+import { eventually } from '../helpers/within.ts'
 
 interface Scene {
   readonly mosquitto: Mosquitto
@@ -142,6 +145,19 @@ describeTogether('a bridge on Mosquitto', 60_000, (scenario) => {
     const gone = await reader.next(isOffline('alice'))
     expect(json(gone)).to.include({ reason: 'closed' })
     expect(gone.at - cut).to.be.within(700, 1500)
+  })
+
+  scenario('tells readers of version 5 also which version a topic is of', async () => {
+    const { mosquitto, broker } = await setScene()
+    const reader = await connectPeer(mosquitto.port, { version: 5 })
+    await reader.subscribe([{ topic: 'presence/users/ann/#', qos: 0 }])
+    await connectGuest(broker, 'ann')
+    await eventually('both topics', () => reader.messages.length >= 2)
+    const [document, status] = reader.messages
+    const { version } = JSON.parse(String(document?.payload)) as UserDocument
+    for (const message of [document, status]) {
+      expect({ ...message?.properties?.userProperties }).to.deep.equal({ version: `${version}` })
+    }
   })
 
   scenario('shows nothing of a reconnect, a takeover, or a late will', async () => {

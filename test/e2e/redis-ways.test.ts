@@ -58,8 +58,9 @@ describe('Redis that Sentinels watch', function () {
     onTeardown(() => redis.close())
     const server = await startProgram({
       flags: [
-        ...['--redis', redis.url, '--redis-topology', 'sentinel'],
-        ...['--redis-nodes', redis.nodes.join(',')],
+        `--redis=${redis.url}`,
+        '--redis-topology=sentinel',
+        `--redis-nodes=${redis.nodes.join(',')}`,
       ],
     })
     const reader = await watch(server, 'presence/users/+')

@@ -18,12 +18,14 @@ interface Waiting {
 /**
  * A broker and the way to it, in memory. It behaves like a socket with a persistent session: what
  * arrives is handed over one by one, acknowledgements wait for the messages before them, and what
- * comes while the link is down is kept.
+ * comes while the link is down is kept. It leaves out what is older than what a topic has had.
  */
 export class MemoryLink implements Link {
   /** Everything that the broker got from the bridge, in order. */
   readonly record: Publication[] = []
   readonly retained = new Map<string, string>()
+  /** The highest version of each topic. */
+  readonly versions = new Map<string, number>()
   /** Decides about each publication. */
   fate: (publication: Publication) => Fate = () => undefined
   #handlers: LinkHandlers | undefined
@@ -42,6 +44,7 @@ export class MemoryLink implements Link {
   constructor(earlier?: MemoryLink) {
     if (!earlier) return
     this.retained = earlier.retained
+    this.versions = earlier.versions
     this.#kept = earlier.#kept
     this.#filters = earlier.#filters
     this.#hasSession = earlier.#hasSession
@@ -59,7 +62,8 @@ export class MemoryLink implements Link {
     await this.comeUp(this.#hasSession)
   }
 
-  publish(topic: string, payload: string, { retain }: LinkPublishOptions): Promise<void> {
+  publish(topic: string, payload: string, options: LinkPublishOptions): Promise<void> {
+    const { retain, version } = options
     return new Promise((resolve, reject) => {
       if (!this.#isUp) return reject(new Error('the link is down'))
       const publication = { topic, payload, retain }
@@ -67,7 +71,7 @@ export class MemoryLink implements Link {
       const waiting = { resolve, reject }
       this.#unacknowledged.add(waiting)
       if (fate === 'lost') return
-      if (!fate) this.#take(publication)
+      if (!fate && this.#admits(topic, version)) this.#take(publication)
       this.#arrive(() => {
         if (!this.#unacknowledged.delete(waiting)) return
         if (fate) reject(new Error('the broker has refused it'))
@@ -127,6 +131,13 @@ export class MemoryLink implements Link {
     this.record.push(publication)
     if (retain) this.#retain(topic, payload)
     this.#deliver(message(topic, payload, false))
+  }
+
+  #admits(topic: string, version: number | undefined): boolean {
+    if (version === undefined) return true
+    if (version < (this.versions.get(topic) ?? 0)) return false
+    this.versions.set(topic, version)
+    return true
   }
 
   #retain(topic: string, payload: string): void {

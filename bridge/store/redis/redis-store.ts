@@ -62,6 +62,7 @@ export async function createRedisStore(options: RedisStoreOptions): Promise<Stor
       return beat
     },
     endPause: () => run(() => scripts.endPause()),
+    onLost: (listener) => redis.onLost(listener),
     checkData: () => run(async () => scripts.claimIncarnation(await redis.incarnation(), false)),
     dataRestored: () =>
       run(async () => void (await scripts.claimIncarnation(await redis.incarnation(), true))),

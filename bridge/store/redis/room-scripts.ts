@@ -2,6 +2,7 @@ import type { RedisConnection } from '../../../runtime/redis/connection.ts'
 import { ROOM_PARTS, type RoomKeys, type RoomShardKeys } from './keys.ts'
 import type { RoomOperation } from './room-outbox.ts'
 import { loadScript } from './script.ts'
+import type { EmptyRoom } from '../store.ts'
 
 /** What `flush-room.lua` answers. */
 export type FlushReply =
@@ -48,7 +49,7 @@ export interface RoomScripts {
     now: number,
     members: readonly string[],
   ): Promise<void>
-  takeEmptyRooms(keys: RoomShardKeys, before: number, limit: number): Promise<readonly string[]>
+  takeEmptyRooms(keys: RoomShardKeys, before: number, limit: number): Promise<readonly EmptyRoom[]>
 }
 
 /** How long a room remembers who has left, in milliseconds; what comes later than half of it is refused. */
@@ -116,7 +117,11 @@ export function loadRoomScripts(
     },
     async takeEmptyRooms({ dirty, rooms, empty, prefix }, before, limit) {
       const args = [String(before), String(limit), prefix, ...ROOM_PARTS]
-      return (await takeEmptyRooms([dirty, rooms, empty], args)) as readonly string[]
+      const taken = (await takeEmptyRooms([dirty, rooms, empty], args)) as readonly [
+        string,
+        string,
+      ][]
+      return taken.map(([room, version]) => ({ room, version: Number(version) }))
     },
   }
 }

@@ -1,6 +1,6 @@
 import type { Leave, Member } from '../../../protocol/index.ts'
 import { listChanges } from '../../core/index.ts'
-import type { RoomFlush, Store } from '../store.ts'
+import type { EmptyRoom, RoomFlush, Store } from '../store.ts'
 import { readStream } from './activity-stream.ts'
 import { formatMember } from './canonical-json.ts'
 import { isPassing } from '../../../runtime/redis/connection.ts'
@@ -99,7 +99,7 @@ export function createRoomTables(context: Context, outbox: () => RoomOutbox): Ro
 
     async takeEmptyRooms(before, limit) {
       await outbox().settled()
-      const taken: string[] = []
+      const taken: EmptyRoom[] = []
       for (const shard of keys.rooms) {
         if (taken.length >= limit) break
         const wanted = limit - taken.length

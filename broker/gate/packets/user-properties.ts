@@ -29,6 +29,16 @@ export function readUserProperty(
   return all
 }
 
+/** Takes out the properties of one name; returns the first of their values. */
+export function takeUserProperty(all: UserProperties, name: string): string | undefined {
+  const values = all[name]
+  if (values === undefined) return undefined
+  delete all[name]
+  const ordered = (all as Ordered)[ORDER]
+  if (ordered) ordered.splice(0, Infinity, ...ordered.filter(([each]) => each !== name))
+  return [values].flat()[0]
+}
+
 /** All of them, in the order in which they came [MQTT-3.3.2-18]; by name when an embedder has made them. */
 export function listUserProperties(all: UserProperties): readonly UserProperty[] {
   const ordered = (all as Ordered)[ORDER]

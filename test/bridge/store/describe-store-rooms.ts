@@ -252,13 +252,18 @@ export function describeStoreRooms({ store, now, wait }: Subject): void {
       await join('lobby', 'ann')
       await join('attic', 'bob')
       await part('lobby', 'ann')
+      const versions: Record<string, number> = {}
       for (const room of ['lobby', 'attic']) {
-        await store().clearRoom(room, (await flush(room))?.version ?? 0)
+        const { version = 0 } = (await flush(room)) ?? {}
+        versions[room] = version
+        await store().clearRoom(room, version)
       }
       const emptied = now()
       wait(1000)
       expect(await store().takeEmptyRooms(emptied, 10)).to.deep.equal([])
-      expect(await store().takeEmptyRooms(emptied + 1, 10)).to.deep.equal(['lobby'])
+      expect(await store().takeEmptyRooms(emptied + 1, 10)).to.deep.equal([
+        { room: 'lobby', version: versions['lobby'] },
+      ])
       expect(await store().takeEmptyRooms(emptied + 1, 10)).to.deep.equal([])
       expect(await store().allRooms()).to.deep.equal(['attic'])
     })
@@ -269,8 +274,9 @@ export function describeStoreRooms({ store, now, wait }: Subject): void {
       await part('lobby', 'ann')
       wait(1000)
       expect(await store().takeEmptyRooms(now(), 10)).to.deep.equal([])
-      await store().clearRoom('lobby', (await flushed()).version)
-      expect(await store().takeEmptyRooms(now(), 10)).to.deep.equal(['lobby'])
+      const { version } = await flushed()
+      await store().clearRoom('lobby', version)
+      expect(await store().takeEmptyRooms(now(), 10)).to.deep.equal([{ room: 'lobby', version }])
     })
 
     it('are not taken when somebody has come back', async () => {

@@ -15,6 +15,7 @@ import {
   readUserProperty,
   type UserProperties,
 } from '../../../broker/gate/packets/user-properties.ts'
+import { setVersion, versionOf } from '../../../broker/retained/version.ts'
 
 /** Whatever MQTT lets through. */
 const text = fc
@@ -49,10 +50,15 @@ const packet: fc.Arbitrary<EmittedPacket> = fc
       properties,
       clientId: text,
       messageExpiry: fc.nat(),
+      version: fc.maxSafeNat(),
     },
     { requiredKeys: ['topic', 'payload', 'qos', 'retain', 'brokerCounter'] },
   )
-  .map((fields) => ({ cmd: 'publish', dup: false, brokerId: 'one', ...fields }))
+  .map(({ version, ...fields }) => {
+    const one: EmittedPacket = { cmd: 'publish', dup: false, brokerId: 'one', ...fields }
+    if (version !== undefined) setVersion(one, version)
+    return one
+  })
 
 /** Without what says nothing: no properties, and none by name. */
 function plain(from: EmittedPacket): object {
@@ -61,6 +67,7 @@ function plain(from: EmittedPacket): object {
   const isNamed = Object.keys(userProperties ?? {}).length > 0
   return {
     ...others,
+    version: versionOf(from),
     properties: { ...named, ...(isNamed && { userProperties: { ...userProperties } }) },
   }
 }

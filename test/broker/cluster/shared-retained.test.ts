@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import type { EmittedPacket } from '../../../broker/aedes-internals.ts'
 import { compareRetained, PendingRetained } from '../../../broker/cluster/shared-retained.ts'
+import { setVersion } from '../../../broker/retained/version.ts'
 
 const READ = 10
 
@@ -14,6 +15,8 @@ interface Case {
   readonly there: readonly [string, number] | undefined
   readonly isLossy?: boolean
   readonly isLater?: boolean
+  /** The versions, here and there. */
+  readonly versions?: readonly [number | undefined, number | undefined]
   /** What readers here are told, '' when it was cleared; or what Redis is told. */
   readonly result: { readonly missed: string } | 'lacking' | 'nothing'
 }
@@ -73,10 +76,76 @@ const CASES: readonly Case[] = [
     isLater: true,
     result: 'nothing',
   },
+  {
+    title: 'a higher version there, in an entry that was read',
+    here: 'a',
+    there: ['b', 9],
+    versions: [1, 2],
+    result: { missed: 'b' },
+  },
+  {
+    title: 'a higher version there, and something later here',
+    here: 'a',
+    there: ['b', 11],
+    isLater: true,
+    versions: [1, 2],
+    result: { missed: 'b' },
+  },
+  {
+    title: 'a higher version there of the same',
+    here: 'a',
+    there: ['a', 11],
+    versions: [1, 2],
+    result: { missed: 'a' },
+  },
+  {
+    title: 'a higher version here',
+    here: 'b',
+    there: ['a', 11],
+    versions: [2, 1],
+    result: 'lacking',
+  },
+  {
+    title: 'a higher version here, on its way',
+    here: 'b',
+    there: ['a', 11],
+    isLater: true,
+    versions: [2, 1],
+    result: 'nothing',
+  },
+  {
+    title: 'the same version, changed since',
+    here: 'a',
+    there: ['b', 11],
+    versions: [2, 2],
+    result: { missed: 'b' },
+  },
+  {
+    title: 'a version there alone',
+    here: 'a',
+    there: ['b', 9],
+    versions: [undefined, 2],
+    result: 'lacking',
+  },
+  {
+    title: 'cleared here at a higher version',
+    here: undefined,
+    there: ['a', 11],
+    versions: [2, 1],
+    result: 'lacking',
+  },
+  {
+    title: 'cleared here at a lower version, on its way',
+    here: undefined,
+    there: ['b', 11],
+    isLater: true,
+    versions: [1, 2],
+    result: { missed: 'b' },
+  },
 ]
 
-function message(payload: string, qos: 0 | 1 = 0): EmittedPacket {
-  return {
+function message(payload: string, qos: 0 | 1 = 0, version?: number): EmittedPacket {
+  const packet: EmittedPacket = {
     cmd: 'publish',
     topic: 't',
     payload: Buffer.from(payload),
@@ -86,18 +155,24 @@ function message(payload: string, qos: 0 | 1 = 0): EmittedPacket {
     brokerId: 'other',
     brokerCounter: 1,
   }
+  if (version !== undefined) setVersion(packet, version)
+  return packet
 }
 
 describe('what is retained here and in Redis', () => {
-  for (const { title, here, there, isLossy = false, isLater = false, result } of CASES) {
+  for (const { title, here, there, result, versions = [], ...sides } of CASES) {
     it(title, () => {
-      const local = here === undefined ? [] : [{ topic: 't', payload: here, qos: 0 as const }]
-      const stored = new Map(there && [['t', { number: there[1], packet: message(there[0]) }]])
+      const { isLossy = false, isLater = false } = sides
+      const local = here === undefined ? [] : [message(here, 0, versions[0])]
+      const stored = new Map(
+        there && [['t', { number: there[1], packet: message(there[0], 0, versions[1]) }]],
+      )
       const { missed, lacking } = compareRetained({
         local,
         stored,
         position: isLossy || title !== 'new in a broker that joins' ? READ : 0,
         isLossy,
+        versionOn: () => versions[0],
         isLater: () => isLater,
       })
       const texts = missed.map(
@@ -110,7 +185,8 @@ describe('what is retained here and in Redis', () => {
   }
 
   it('differ when only the QoS does', () => {
-    const sides = { position: READ, isLossy: false, isLater: () => false }
+    const nothing = { isLossy: false, isLater: () => false, versionOn: () => undefined }
+    const sides = { position: READ, ...nothing }
     const local = [{ topic: 't', payload: 'a', qos: 0 as const }]
     const stored = new Map([['t', { number: 11, packet: message('a', 1) }]])
     expect(compareRetained({ ...sides, local, stored }).missed).to.have.length(1)

@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import type { EmittedPacket } from '../../../broker/aedes-internals.ts'
 import { createFanoutEmitter } from '../../../broker/fanout/emitter.ts'
+import { setVersion, versionOf } from '../../../broker/retained/version.ts'
 
 import { PACKET } from './stage.ts'
 
@@ -24,6 +25,21 @@ describe('the emitter', () => {
     )
     expect(order).to.include('quiet')
     expect(order.indexOf('quiet')).to.be.lessThan(10)
+  })
+
+  it('lets versions of several publishers stay in the order in which they came', async () => {
+    const fanout = createFanoutEmitter({ deliveriesPerTurn: 3 })
+    const order: (number | undefined)[] = []
+    fanout.on('news', (message) => void order.push(versionOf(message)))
+    const versions = Array.from({ length: 30 }, (_, i) => i)
+    const published = versions.map((version) => {
+      // One bridge has published much, then the other one comes, then both.
+      const message = { ...packet, clientId: version < 20 || version % 2 ? 'busy' : 'quiet' }
+      setVersion(message, version)
+      return new Promise<void>((done) => void fanout.emit(message, () => done()))
+    })
+    await Promise.all(published)
+    expect(order).to.deep.equal(versions)
   })
 
   it('forgets a listener at once', () => {

@@ -1,0 +1,86 @@
+import type { Cancel, Clock } from '../runtime/clock.ts'
+import type { Input } from './core/index.ts'
+
+/**
+ * Lets arrivals go before ends when a bridge has not heard everything, or could not apply what it heard:
+ * somebody who has come unheard is not offline because another connection of theirs ends.
+ */
+export interface LateEnds {
+  /** From here on ends wait: something was not heard, or could not be applied. */
+  hold(): void
+  /** The roll is called: they wait until it is answered, and until other bridges have told what waited there. */
+  called(): void
+  /** Whether the input is an end that has to wait. */
+  holds(input: Input): boolean
+  /** Whether ends wait; neither do deadlines count then. */
+  readonly held: boolean
+  /** Resolves when they do no longer. */
+  released(): Promise<void>
+  close(): void
+}
+
+/** Options of {@link createLateEnds}. */
+export interface LateEndsOptions {
+  readonly clock: Clock
+  /** Whether brokers of ours have yet to answer the roll call. */
+  readonly isAsking: () => boolean
+  readonly onRelease: () => void
+}
+
+/** How long other bridges may need for the arrivals that have waited there, in milliseconds. */
+const OTHERS_MS = 500
+
+/** How long at most ends wait for an answer, in milliseconds. */
+const MAX_MS = 3000
+
+/** How often one looks, in milliseconds. */
+const LOOK_MS = 50
+
+/** Creates it; nothing waits. */
+export function createLateEnds({ clock, isAsking, onRelease }: LateEndsOptions): LateEnds {
+  let held = false
+  let cancel: Cancel = () => {}
+  let waiters: (() => void)[] = []
+
+  function release(): void {
+    held = false
+    onRelease()
+    const woken = waiters
+    waiters = []
+    for (const wake of woken) wake()
+  }
+
+  return {
+    hold() {
+      cancel()
+      held = true
+    },
+    called() {
+      if (!held) return
+      cancel()
+      const since = clock.now()
+      const look = (): void => {
+        const ms = clock.now() - since
+        if (ms >= MAX_MS || (ms >= OTHERS_MS && !isAsking())) release()
+        else cancel = clock.after(LOOK_MS, look)
+      }
+      look()
+    },
+    // Without a stamp nothing tells late news from new ones: those stay in the order in which they came.
+    holds: (input) =>
+      held &&
+      input.type === 'document' &&
+      input.document.status === 'offline' &&
+      input.document.stamp !== undefined,
+    get held() {
+      return held
+    },
+    released: () =>
+      held
+        ? new Promise((resolve) => {
+            waiters.push(resolve)
+          })
+        : Promise.resolve(),
+    close: () => cancel(),
+  }
+}

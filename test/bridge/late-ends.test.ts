@@ -1,0 +1,72 @@
+import { expect } from 'chai'
+import type { Input } from '../../bridge/core/index.ts'
+import { createLateEnds, type LateEnds } from '../../bridge/late-ends.ts'
+import type { ConnectionDocument } from '../../protocol/index.ts'
+import { ManualClock } from '../helpers/manual-clock.ts'
+
+function say(document: ConnectionDocument): Input {
+  return { type: 'document', client: 'tab', document }
+}
+
+describe('an end that may be heard before an arrival', () => {
+  let clock: ManualClock
+  let ends: LateEnds
+  let isAsking = true
+  let releases = 0
+  beforeEach(() => {
+    clock = new ManualClock()
+    isAsking = true
+    releases = 0
+    ends = createLateEnds({ clock, isAsking: () => isAsking, onRelease: () => void releases++ })
+  })
+
+  it('waits if a broker of ours has stamped it; nothing else does', () => {
+    const end = say({ status: 'offline', connection: 'c', broker: 'b', stamp: 1 })
+    expect(ends.holds(end)).to.equal(false)
+    ends.hold()
+    const inputs: Input[] = [
+      end,
+      say({ status: 'offline', connection: 'c' }),
+      say({ status: 'online', connection: 'c', broker: 'b', stamp: 1 }),
+      { type: 'timer' },
+      { type: 'census', broker: 'b', alive: new Set() },
+    ]
+    expect(inputs.map((input) => ends.holds(input))).to.deep.equal([
+      true,
+      false,
+      false,
+      false,
+      false,
+    ])
+  })
+
+  for (const { title, answeredAt, held } of [
+    { title: 'until the roll is answered', answeredAt: 1000, held: 1000 },
+    { title: 'for 500 ms at least: other bridges have arrivals, too', answeredAt: 0, held: 500 },
+    { title: 'for 3 s at most', answeredAt: 9000, held: 3000 },
+  ]) {
+    it(`waits ${title}`, async () => {
+      ends.hold()
+      await clock.advance(10_000)
+      ends.called()
+      clock.after(answeredAt, () => (isAsking = false))
+      const since = clock.now()
+      let releasedAt: number | undefined
+      void ends.released().then(() => (releasedAt = clock.now()))
+      await clock.advance(10_000)
+      expect((releasedAt ?? 0) - since).to.be.within(held, held + 50)
+      expect([ends.held, releases, clock.pending]).to.deep.equal([false, 1, 0])
+    })
+  }
+
+  it('waits anew when something else is missed meanwhile', async () => {
+    ends.hold()
+    ends.called()
+    ends.hold()
+    await clock.advance(10_000)
+    expect(ends.held).to.equal(true)
+    ends.called()
+    await clock.advance(3000)
+    expect(ends.held).to.equal(false)
+  })
+})

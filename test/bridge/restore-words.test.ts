@@ -1,0 +1,22 @@
+import { expect } from 'chai'
+import { createHeard, printOf } from '../../bridge/heard.ts'
+import { closeBefore } from '../../bridge/restore-words.ts'
+
+describe('the last word of a client that a store is given back', () => {
+  const heard = createHeard(() => 1000)
+  const say = (connection: string, stamp: number, client = 'tab') =>
+    printOf(client, { status: 'online', broker: 'b', connection, stamp })
+
+  it('stands for all that the client has said before, over earlier connections too', () => {
+    const word = say('c3', 5)
+    const log = (heard.judge('ann', word, undefined) ?? []).map((one) => closeBefore(one, word))
+    const judge = (print: ReturnType<typeof say>): boolean =>
+      heard.judge('ann', print, {
+        state: { connections: [] } as never,
+        revision: 1,
+        heard: log,
+      }) !== undefined
+    expect([judge(say('c2', 4)), judge(say('c3', 5))]).to.deep.equal([false, false])
+    expect([judge(say('c3', 6)), judge(say('d1', 2, 'phone'))]).to.deep.equal([true, true])
+  })
+})
