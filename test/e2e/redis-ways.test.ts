@@ -55,7 +55,6 @@ describe('Redis that Sentinels watch', function () {
 
   it('may fail over: nobody is offline who is not, and what comes then is shown', async () => {
     const redis = await startWatchedRedis()
-    onTeardown(() => redis.close())
     const server = await startProgram({
       flags: [
         `--redis=${redis.url}`,

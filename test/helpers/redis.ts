@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { onTeardown } from './teardown.ts'
 import { eventually } from './within.ts'
 
 /** A Redis server of its own, with a directory of its own. */
@@ -33,10 +34,15 @@ export async function startRedis(...options: readonly string[]): Promise<RedisSe
     const lasting = ['--save', '', '--appendonly', 'yes', '--appendfsync', 'always']
     const started = spawn('redis-server', [...args, ...lasting, ...options], { stdio: 'ignore' })
     started.on('error', () => {})
-    await eventually(
-      `redis-server listens on ${port}`,
-      async () => (await ask(port, 'PING')) === '+PONG',
-    )
+    try {
+      await eventually(
+        `redis-server listens on ${port}`,
+        async () => (await ask(port, 'PING')) === '+PONG',
+      )
+    } catch (error) {
+      started.kill('SIGKILL')
+      throw error
+    }
     return started
   }
 
@@ -74,14 +80,15 @@ export interface WatchedRedis {
   readonly nodes: readonly string[]
   /** Kills the master; resolves when the replica is master. */
   failOver(): Promise<void>
-  close(): Promise<void>
 }
 
-/** Starts them; resolves when a failover would work. */
+/** Starts them; resolves when a failover would work. They are killed at the end of the test. */
 export async function startWatchedRedis(): Promise<WatchedRedis> {
   // A replica is not kept waiting for others to come along.
   const master = await startRedis('--repl-diskless-sync-delay', '0')
+  onTeardown(() => master.close())
   const replica = await startRedis('--replicaof', '127.0.0.1', String(master.port))
+  onTeardown(() => replica.close())
   await eventually('the replica follows', () => answers(replica, 'master_link_status:up'))
   const sentinels = await Promise.all([1, 2, 3].map(() => startSentinel(master.port)))
   const [first, ...others] = sentinels
@@ -103,9 +110,6 @@ export async function startWatchedRedis(): Promise<WatchedRedis> {
       await master.kill()
       await eventually('the replica is master', () => answers(replica, 'role:master'), 20_000)
     },
-    async close() {
-      await Promise.all([...sentinels, replica, master].map((server) => server.close()))
-    },
   }
 }
 
@@ -113,9 +117,7 @@ async function answers({ port }: RedisServer, word: string): Promise<boolean> {
   return (await ask(port, 'INFO replication', word)).includes(word)
 }
 
-async function startSentinel(
-  master: number,
-): Promise<{ readonly port: number; close(): Promise<void> }> {
+async function startSentinel(master: number): Promise<{ readonly port: number }> {
   const directory = await mkdtemp(join(tmpdir(), 'presence-sentinel-'))
   const port = await freePort()
   const file = join(directory, 'sentinel.conf')
@@ -130,19 +132,17 @@ async function startSentinel(
   await writeFile(file, `${lines.join('\n')}\n`)
   const child = spawn('redis-server', [file, '--sentinel'], { stdio: 'ignore' })
   child.on('error', () => {})
+  onTeardown(async () => {
+    const exited = once(child, 'exit')
+    child.kill('SIGKILL')
+    await exited
+    await rm(directory, { recursive: true, force: true })
+  })
   await eventually(
     `a Sentinel listens on ${port}`,
     async () => (await ask(port, 'PING')) === '+PONG',
   )
-  return {
-    port,
-    async close() {
-      const exited = once(child, 'exit')
-      child.kill('SIGKILL')
-      await exited
-      await rm(directory, { recursive: true, force: true })
-    },
-  }
+  return { port }
 }
 
 /** Three masters that share the slots. */
