@@ -6,6 +6,7 @@ import { readOnlineTime, readRoomAt, type OnlineTime, type RoomAt } from './acti
 import { createCatchUp } from './catch-up.ts'
 import type { Effect } from './core/index.ts'
 import { createDeadlines } from './deadlines.ts'
+import { createExpiry } from './expiry.ts'
 import { createMetrics } from './metrics.ts'
 import { resolveOptions, type BridgeOptions } from './options.ts'
 import { createPublisher } from './publisher.ts'
@@ -93,11 +94,14 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     ...common,
     checkStall: () => stalls.check(),
     ...(sharing && { mayAct: () => sharing.mayJudge, pollMs: POLL_MS }),
-    onDue: (user) => users.apply(user, { type: 'timer' }),
+    onDue: (user) => expire(user),
   })
   const rooms = createRoomFlusher({ ...common, pace, sharing })
   const rollCall = createRollCall({ ...common, id, scope, users })
   const { roster } = rollCall
+  const expire = sharing
+    ? createExpiry({ store, users, roster, clock })
+    : (user: string): Promise<unknown> => users.apply(user, { type: 'timer' })
   const catchUp = createCatchUp({
     ...common,
     rollCall,

@@ -4,6 +4,9 @@ import type { Clock } from '../runtime/clock.ts'
 /** How long a broker may be silent before its connections are lost, in milliseconds. */
 const LOST_AFTER_MS = 9000
 
+/** How long a broker that is heard again may need to tell what it has to say, in milliseconds. */
+const TELL_MS = 1500
+
 /** How long clients of a foreign broker have to answer a roll call, in milliseconds. */
 const ANSWER_WITHIN_MS = 5000
 
@@ -22,6 +25,11 @@ export interface Roster {
   shift(ms: number): void
   /** The link was down: every broker, and who has to answer, gets the full time again. */
   restart(): void
+  /**
+   * The brokers that are silent for longer than they should be, and not yet lost, or have just been: what happened
+   * there meanwhile is not known. One that says goodbye is none of them.
+   */
+  unsure(): ReadonlySet<string>
   /** Whether a broker is there, as far as anybody knows. */
   isThere(broker: string): boolean
   /** Whether the roll is called and a broker that is heard has yet to answer, or none is heard yet. */
@@ -55,6 +63,10 @@ interface Known {
   heardAt: number
   /** `announced`: it is known by its connections, but has not beaten yet. */
   status: 'announced' | 'up' | 'lost'
+  /** How often it beats, in milliseconds; 0 when it does no more, or has not yet. */
+  intervalMs: number
+  /** Until when what it has to say of a silence may be on its way. */
+  unsureUntil: number
 }
 
 /** A roll call: who has answered, by broker, and for whom it is over. */
@@ -100,23 +112,33 @@ export function createRoster(options: RosterOptions): Roster {
     announced(broker, user, connectionKey) {
       // A broker that dies before its first beat has to be noticed too.
       if (broker !== null && (brokers.get(broker)?.status ?? 'lost') === 'lost') {
-        brokers.set(broker, { heardAt: clock.now(), status: 'announced' })
+        brokers.set(broker, {
+          heardAt: clock.now(),
+          status: 'announced',
+          intervalMs: 0,
+          unsureUntil: 0,
+        })
       }
       if (!call) return
       keysOf(call.answers, broker, user).add(connectionKey)
       if (broker !== null) call.heard.set(broker, call.heard.get(broker) ?? false)
     },
-    heartbeat({ broker, status, rollcall }) {
+    heartbeat({ broker, status, rollcall, intervalMs }) {
       const known = brokers.get(broker)
       const isAsked = isOurs(broker)
       const answers = isAsked && call !== undefined && rollcall === call.id
       if (isAsked && known?.status !== 'up' && status === 'up' && !answers) onUnknown(broker)
-      brokers.set(broker, { heardAt: clock.now(), status: 'up' })
+      const now = clock.now()
+      const unsureUntil = isSilent(known, now) ? now + TELL_MS : (known?.unsureUntil ?? 0)
+      const beatsOn = status === 'up' ? intervalMs : 0
+      brokers.set(broker, { heardAt: now, status: 'up', intervalMs: beatsOn, unsureUntil })
       if (call && isAsked) call.heard.set(broker, answers || (call.heard.get(broker) ?? false))
       if (call && answers) conclude(call, broker)
     },
     expect(broker) {
-      if (!brokers.has(broker)) brokers.set(broker, { heardAt: clock.now(), status: 'up' })
+      if (brokers.has(broker)) return
+      const unknown = { intervalMs: 0, unsureUntil: 0 }
+      brokers.set(broker, { heardAt: clock.now(), status: 'up', ...unknown })
     },
     tick() {
       const now = clock.now()
@@ -144,6 +166,14 @@ export function createRoster(options: RosterOptions): Roster {
       if (call?.foreignUntil !== undefined) call.foreignUntil = now + ANSWER_WITHIN_MS
       if (call) call.forgetAt = now + FORGET_AFTER_MS
     },
+    unsure() {
+      const now = clock.now()
+      const unsure = new Set<string>()
+      for (const [broker, known] of brokers) {
+        if (isSilent(known, now) || now < known.unsureUntil) unsure.add(broker)
+      }
+      return unsure
+    },
     isThere: (broker) => (brokers.get(broker)?.status ?? 'lost') !== 'lost',
     get isAsking() {
       if (!call) return false
@@ -154,6 +184,12 @@ export function createRoster(options: RosterOptions): Roster {
       return [...brokers.values()].filter(({ status }) => status === 'up').length
     },
   }
+}
+
+/** Whether a second heartbeat is overdue. */
+function isSilent(known: Known | undefined, now: number): boolean {
+  if (!known || known.status === 'lost' || known.intervalMs === 0) return false
+  return now - known.heardAt > 2 * known.intervalMs
 }
 
 function keysOf(answers: Call['answers'], broker: string | null, user: string): Set<string> {

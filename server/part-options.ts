@@ -37,7 +37,7 @@ export function brokerOptions(
     defaultRooms: config.defaultRooms,
     limits: limits(config, authenticator === undefined),
     id: brokerId(config),
-    ...(cluster && { cluster }),
+    ...(cluster && { cluster, heartbeatMs: CLUSTER_HEARTBEAT_MS }),
     // In a cluster bridges may run beside those of the servers.
     ...((alone || cluster) && { bridgeUser: config.bridgeUser }),
     root: config.root,
@@ -104,6 +104,9 @@ function redisAddress({ redis }: Config): Omit<RedisStoreOptions, 'prefix'> | un
   const { url, topology, nodes, sentinelName } = redis
   return url === undefined ? undefined : { url, topology, nodes, sentinelName }
 }
+
+/** How often one of several brokers beats, in milliseconds: a grace that ends waits for who has missed two beats. */
+const CLUSTER_HEARTBEAT_MS = 500
 
 /** What of a prefix fits into an id beside what is new. */
 const MAX_PREFIX = 247

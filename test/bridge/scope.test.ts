@@ -73,6 +73,46 @@ describe('a bridge that hears the documents of one broker only', () => {
     expect(world.retained('users/ann')).to.include({ status: 'offline', reason: 'broker' })
   })
 
+  it('ends nobody whose broker is silent, and may have heard them again', async () => {
+    await elsewhere('ann/tab', 'b2')
+    await world.say('ann/tab', {
+      ...{ status: 'offline', connection: 'of-ann', broker: 'b2' },
+      ...{ reason: 'closed', ended: true },
+    })
+    world.brokers.delete('b2')
+    world.take()
+    // The grace of 5 s is over.
+    await world.wait(7)
+    world.brokers.add('b2')
+    await world.online('ann/tab', 'again', { broker: 'b2', rooms })
+    await world.wait(30)
+    expect(world.take()).to.deep.equal([])
+  })
+
+  it('ends them when the broker is heard and has nothing to say, or is lost', async () => {
+    for (const name of ['ann', 'bob']) {
+      await elsewhere(`${name}/tab`, name === 'ann' ? 'b2' : 'b3')
+      await world.beat('b3')
+      await world.say(`${name}/tab`, {
+        ...{
+          status: 'offline',
+          connection: `of-${name}/tab`,
+          broker: name === 'ann' ? 'b2' : 'b3',
+        },
+        ...{ reason: 'closed', ended: true },
+      })
+    }
+    world.brokers.delete('b2')
+    await world.wait(6)
+    expect(world.retained('users/ann/status')).to.equal('online')
+    world.brokers.add('b2')
+    await world.wait(3)
+    expect(world.retained('users/ann')).to.include({ status: 'offline', reason: 'closed' })
+    expect(world.retained('users/bob/status')).to.equal('online')
+    await world.wait(3)
+    expect(world.retained('users/bob')).to.include({ status: 'offline', reason: 'closed' })
+  })
+
   it('calls the roll again when another bridge has taken its broker for lost', async () => {
     await world.wait(5)
     expect(calls(world)).to.equal(0)

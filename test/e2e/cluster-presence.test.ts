@@ -97,6 +97,10 @@ describe('two brokers', function () {
     const visitors = await Promise.all(
       users.map((user, first) => connectVisitor({ user, ports, first })),
     )
+    // Who comes and goes within one batch is not told of.
+    const isThere = (one: (typeof observers)[number]): boolean =>
+      one.differences(users, []).length === 0
+    await eventually('all are there', () => observers.every(isThere))
     const gone = visitors.slice(0, 4)
     await Promise.all(gone.map((visitor) => visitor.leave()))
     const here = users.slice(4)
