@@ -76,8 +76,11 @@ describe('a bridge that hears the documents of one broker only', () => {
   it('ends nobody whose broker is silent, and may have heard them again', async () => {
     await elsewhere('ann/tab', 'b2')
     await world.say('ann/tab', {
-      ...{ status: 'offline', connection: 'of-ann', broker: 'b2' },
-      ...{ reason: 'closed', ended: true },
+      status: 'offline',
+      connection: 'of-ann/tab',
+      broker: 'b2',
+      reason: 'closed',
+      ended: true,
     })
     world.brokers.delete('b2')
     world.take()
@@ -90,16 +93,17 @@ describe('a bridge that hears the documents of one broker only', () => {
   })
 
   it('ends them when the broker is heard and has nothing to say, or is lost', async () => {
-    for (const name of ['ann', 'bob']) {
-      await elsewhere(`${name}/tab`, name === 'ann' ? 'b2' : 'b3')
-      await world.beat('b3')
+    const at = { ann: 'b2', bob: 'b3' }
+    await world.beat('b3')
+    for (const [name, broker] of Object.entries(at)) {
+      const connection = `of-${name}`
+      await world.online(`${name}/tab`, connection, { broker, rooms })
       await world.say(`${name}/tab`, {
-        ...{
-          status: 'offline',
-          connection: `of-${name}/tab`,
-          broker: name === 'ann' ? 'b2' : 'b3',
-        },
-        ...{ reason: 'closed', ended: true },
+        status: 'offline',
+        connection,
+        broker,
+        reason: 'closed',
+        ended: true,
       })
     }
     world.brokers.delete('b2')
