@@ -225,6 +225,9 @@ export function createSharedSessions(options: SharedSessionsOptions): SharedSess
       const content = await load(clientId)
       if (!content) return false
       await catchUp(handover, (entries) => {
+        // What is here is of an earlier stay, if this broker was not running when the session went.
+        store.dropSession(clientId)
+        orders.delete(clientId)
         store.restoreSession(clientId, content)
         replay(new Set([clientId]), entries)
       })

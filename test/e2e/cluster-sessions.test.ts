@@ -165,9 +165,11 @@ describeTogether('a session among three brokers', 60_000, (scenario) => {
     const back = await resume(cluster, 0, 'sleeper')
     expect(back.connack.sessionPresent).to.equal(true)
     await within(5000, 'what was missed', back.first(1))
-    expect(numbersOf([back])).to.deep.equal([1])
     await pause(500)
     await reader.caughtUp()
+    // What was acknowledged in the last moment may come again, but in its place.
+    expect(numbersOf([back]).filter((n) => n > 0)).to.deep.equal([1])
+    expect(numbersOf([back])).to.deep.equal(numbersOf([back]).toSorted())
     expect(reader.messages.filter(isOffline('steady'))).to.deep.equal([])
     await steady.say({ status: 'away' })
     await reader.find(({ topic, text }) => topic.endsWith('/steady') && text.includes('"away"'))
