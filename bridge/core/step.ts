@@ -67,7 +67,9 @@ function handlePresent(
     return [state, [{ type: 'stale', why: 'sequence' }]]
   const isRepeated = isRepetition(document)
   const [others, older] = withoutConnection(state.connections, client, id)
-  const isUnsure = isRepeated && document.claim === undefined
+  // Claims tell which one is the later, if both have one: while Redis is away brokers give none.
+  const isClaimed = document.claim !== undefined && older.every(({ claim }) => claim !== undefined)
+  const isUnsure = isRepeated && !isClaimed
   if (isUnsure && existing?.status !== 'up' && older.some((c) => isOlder(document, c))) {
     return [state, [{ type: 'stale', why: 'older' }]]
   }

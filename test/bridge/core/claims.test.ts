@@ -65,6 +65,21 @@ describe('a client id that is claimed at several brokers', () => {
       lines: ['0 user online ×1', '0 lobby: joined', '1 attic: joined', '1 lobby: left left'],
     },
     {
+      fact: 'and stays that one’s when a roll call repeats the older one, which has a claim',
+      rows: [
+        [10, online('tab', 'c9', { broker: 'b2', rooms: ['attic'] })],
+        [11, online('tab', 'c1', { claim: 1, lastSeen: 1, rooms: ['lobby'] })],
+        [12, online('tab', 'c9', { broker: 'b2', rooms: ['cellar'] })],
+      ],
+      lines: [
+        '10 user online ×1',
+        '10 attic: joined',
+        '11 stale older',
+        '12 cellar: joined',
+        '12 attic: left left',
+      ],
+    },
+    {
       fact: 'concerns no other client',
       rows: [
         [0, AT_B2(2)],
