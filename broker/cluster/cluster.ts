@@ -1,3 +1,4 @@
+import type { PublishPacket } from 'aedes'
 import { createTopics } from '../../protocol/index.ts'
 import type { Clock } from '../../runtime/clock.ts'
 import type { Logger } from '../../runtime/logger.ts'
@@ -70,7 +71,7 @@ export interface ClusterOptions {
   /** Others took this broker for dead, and have its sessions. */
   readonly onTaken: () => void
   /** A broker has died and left this will, whose client has not come back. */
-  readonly onOrphanedWill: (will: EmittedPacket) => void
+  readonly onOrphanedWill: (will: PublishPacket) => void
   readonly onError: (error: unknown) => void
 }
 
@@ -204,7 +205,9 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
       | null
     const owner = entry === null ? from : (JSON.parse(entry) as { readonly broker: string }).broker
     if (owner === from || (owner === broker && !options.isConnected(clientId))) {
-      options.onOrphanedWill(message)
+      // It becomes a message of this broker, or the others would not be given it.
+      const { brokerId: _, brokerCounter: __, ...will } = message
+      options.onOrphanedWill(will)
     }
   }
 
