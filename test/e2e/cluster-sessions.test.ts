@@ -99,8 +99,11 @@ describeTogether('a session among three brokers', 60_000, (scenario) => {
     await counter.publish(3)
     const after = await resume(cluster, 1, 'waiting')
     expect(after.connack.sessionPresent).to.equal(true)
-    await within(3000, 'the rest', after.first(9))
-    expect(numbersOf([after])).to.deep.equal(upTo(12).slice(3))
+    await eventually('the rest', () => numbersOf([after]).includes(11))
+    // What was acknowledged in the last moment may come again, in its place.
+    const numbers = numbersOf([after])
+    expect(numbers.filter((n) => n > 2)).to.deep.equal(upTo(12).slice(3))
+    expect(numbers).to.deep.equal(numbers.toSorted((a, b) => a - b))
   })
 
   scenario('ends everywhere with a clean start', async () => {
@@ -164,7 +167,7 @@ describeTogether('a session among three brokers', 60_000, (scenario) => {
     expect(await within(5000, 'the end', first.closed)).to.equal(0x89)
     const back = await resume(cluster, 0, 'sleeper')
     expect(back.connack.sessionPresent).to.equal(true)
-    await within(5000, 'what was missed', back.first(1))
+    await eventually('what was missed', () => numbersOf([back]).includes(1))
     await pause(500)
     await reader.caughtUp()
     // What was acknowledged in the last moment may come again, but in its place.
