@@ -45,6 +45,8 @@ export interface ClientClaimsOptions {
   readonly keys: ClusterKeys
   /** Milliseconds since the epoch. */
   readonly now: () => number
+  /** Until when somebody waits for a claim that is made now, in milliseconds of Redis' clock. */
+  readonly claimUntil: () => number
   /** `claim-client.lua`. */
   readonly claim: Script
   /** `release-client.lua`. */
@@ -68,10 +70,11 @@ export function createClientClaims(options: ClientClaimsOptions): ClientClaims {
     async claim(clientId, connection, user) {
       const answer = (await options.claim(
         [keys.clients, keys.brokers, keys.head, keys.sessions],
-        [clientId, broker, connection, user],
+        [clientId, broker, connection, user, String(options.claimUntil())],
       )) as readonly [string, number, string, number, number]
       const [verdict, number, previous, silence, hasSession] = answer
       if (verdict === 'refused') return undefined
+      if (verdict === 'late') throw new Error('Redis came to a claim too late')
       claims.set(clientId, { connection, number, user, until: undefined })
       return {
         number,

@@ -75,6 +75,9 @@ export interface ClusterOptions {
   readonly onError: (error: unknown) => void
 }
 
+/** How long a claim may take; who waits for it waits a little longer, in milliseconds. */
+const CLAIM_MS = 900
+
 /** How long leaving may take, in milliseconds. */
 const LEAVE_MS = 1000
 
@@ -114,6 +117,7 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
     redis,
     keys,
     now: () => clock.now(),
+    claimUntil: () => membership.redisTime() + CLAIM_MS,
     claim: load('claim-client'),
     release: load('release-client'),
   })

@@ -10,6 +10,8 @@ export interface Membership {
   join(): Promise<number>
   /** Whether Redis has answered lately. */
   readonly isUp: boolean
+  /** The time by Redis' clock, about, in milliseconds since the epoch. */
+  redisTime(): number
   /** Leaves at once; nobody has to wait for this broker to fall silent. */
   leave(): Promise<void>
   close(): void
@@ -57,6 +59,8 @@ export function createMembership(options: MembershipOptions): Membership {
   const { broker, redis, keys, clock, scripts, onError } = options
   let known: string | undefined
   let answeredAt = -Infinity
+  /** By how much Redis' clock is ahead, in milliseconds. */
+  let ahead = 0
   /** Since when every beat has been answered in time: whoever was away knows nothing of others' silence. */
   let steadySince = Infinity
   let isClosed = false
@@ -64,13 +68,14 @@ export function createMembership(options: MembershipOptions): Membership {
 
   async function beat(): Promise<number> {
     const data = await redis.incarnation()
-    const [before, count, isNew, brokers, silent] = (await scripts.beat(
+    const [before, count, isNew, brokers, silent, time] = (await scripts.beat(
       [keys.brokers, keys.head],
       [broker, data, String(options.position()), String(DEAD_MS)],
-    )) as readonly [string, number, number, readonly string[], readonly string[]]
+    )) as readonly [string, number, number, readonly string[], readonly string[], number]
     const now = clock.now()
     if (now - answeredAt > AWAY_MS) steadySince = now
     answeredAt = now
+    ahead = time - now
     const isFirst = known === undefined
     const isOther = isFirst ? before !== '' && before !== data : known !== data
     known = data
@@ -111,6 +116,7 @@ export function createMembership(options: MembershipOptions): Membership {
     get isUp() {
       return clock.now() - answeredAt <= AWAY_MS
     },
+    redisTime: () => clock.now() + ahead,
     async leave() {
       isClosed = true
       cancel()

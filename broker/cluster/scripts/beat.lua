@@ -7,7 +7,7 @@
 -- ARGV[1] broker  [2] which data Redis holds now  [3] the number of the last entry that was read
 -- ARGV[4] after how many milliseconds a broker counts as silent
 -- Returns {which data this was before, the number of the last entry, 1 when the broker was not among those
--- that are there, {all brokers}, {silent brokers}}
+-- that are there, {all brokers}, {silent brokers}, the time in milliseconds}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local isNew = redis.call('ZADD', KEYS[1], now, ARGV[1])
@@ -19,4 +19,4 @@ if epoch ~= ARGV[2] or read > count then
   redis.call('HSET', KEYS[2], 'epoch', ARGV[2], 'count', count)
 end
 local all = redis.call('ZRANGE', KEYS[1], 0, -1)
-return { epoch, count, isNew, all, redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[4]) }
+return { epoch, count, isNew, all, redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[4]), now }

@@ -4,11 +4,13 @@
 -- user; and of two connections with one client id each learns of the other.
 --
 -- KEYS[1] clients  [2] brokers  [3] head  [4] sessions
--- ARGV[1] client id  [2] broker  [3] connection  [4] user, '' when it is not known
--- Returns {'refused'}; or {'granted', the number of the claim, broker that had it before or '', since how
+-- ARGV[1] client id  [2] broker  [3] connection  [4] user, '' when it is not known  [5] until when the broker
+-- waits, in milliseconds of Redis' clock: later nobody uses the answer, and a claim would only be in the way
+-- Returns {'late'}, {'refused'}; or {'granted', the number of the claim, broker that had it before or '', since how
 -- many milliseconds that one is silent, -1: it is not there, 1 when there is a session}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if now > tonumber(ARGV[5]) then return { 'late' } end
 local before = redis.call('HGET', KEYS[1], ARGV[1])
 local previous, silence = '', -1
 if before then

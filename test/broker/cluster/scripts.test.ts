@@ -12,8 +12,11 @@ const A_MINUTE = 60_000
 describe('a client id in Redis', () => {
   let server: RedisServer
   let redis: RedisConnection
+  /** Until when a claim is waited for, in milliseconds of Redis' clock. */
+  let until: number
 
   beforeEach(async () => {
+    until = Infinity
     server = await startRedis('--appendonly', 'no')
     onTeardown(() => server.close())
     redis = await connectRedis({ url: server.url })
@@ -35,6 +38,7 @@ describe('a client id in Redis', () => {
       redis: own,
       keys,
       now: () => Date.now(),
+      claimUntil: () => until,
       claim: script('claim-client', own),
       release: script('release-client', own),
     })
@@ -95,6 +99,15 @@ describe('a client id in Redis', () => {
     await redis.send(keys.brokers, ['ZREM', keys.brokers, 'one'])
     const claim = await two.claim('phone', 'c2', 'bob')
     expect(claim).to.include({ previous: 'one', isPreviousAlive: false })
+  })
+
+  it('is not claimed by who has given up waiting, since somebody else may have come meanwhile', async () => {
+    const [one, two] = [await broker('one'), await broker('two')]
+    await two.claim('phone', 'c2', 'alice')
+    until = Date.now() - A_MINUTE
+    const late = await one.claim('phone', 'c1', 'alice').catch(String)
+    expect(late).to.include('too late')
+    expect(await owner()).to.include({ broker: 'two', connection: 'c2' })
   })
 
   it('stays with a later claim when the earlier one is released', async () => {
