@@ -39,6 +39,7 @@ import { rewriteConnack } from './sessions/connack.ts'
 import { createConnectQueue } from './sessions/connect-queue.ts'
 import { watchDelayedWills } from './sessions/delayed-wills.ts'
 import { boundOpenMessages } from './sessions/open-messages.ts'
+import { createPace } from './sessions/pace.ts'
 import { publishInOrder } from './sessions/publish-in-order.ts'
 import { createSuccession, type Succession } from './sessions/succession.ts'
 import { endPredecessor } from './sessions/takeover.ts'
@@ -102,6 +103,7 @@ export function connectHooks(aedes: Aedes, context: HookContext): Hooks {
   const verdicts = new WeakMap<AedesClient, Verdict>()
   const inside = createTally<Connection>()
   const order = createDocumentOrder(clock)
+  const pace = createPace()
   const wills = watchDelayedWills(aedes)
 
   connectAuthorization(aedes, context, {
@@ -362,6 +364,8 @@ export function connectHooks(aedes: Aedes, context: HookContext): Hooks {
 
   /** Runs when the end of a connection may be read: after its documents, and after its successor. */
   function inOrder(connection: Connection, run: () => void): void {
-    order.afterDocuments(connection, () => succession.after(connection.client.id, run))
+    pace(() => {
+      order.afterDocuments(connection, () => succession.after(connection.client.id, run))
+    })
   }
 }
