@@ -1,5 +1,6 @@
 import type { Cancel, Clock } from '../runtime/clock.ts'
-import type { Input } from './core/index.ts'
+import type { ConnectionDocument } from '../protocol/index.ts'
+import type { ConnectionState, DocumentInput, Input } from './core/index.ts'
 
 /**
  * Lets arrivals go before ends when a bridge has not heard everything, or could not apply what it heard:
@@ -10,8 +11,12 @@ export interface LateEnds {
   hold(): void
   /** The roll is called: they wait until it is answered, and until other bridges have told what waited there. */
   called(): void
-  /** Whether the input is an end that has to wait. */
-  holds(input: Input): boolean
+  /**
+   * Whether the input is an end that has to wait: of a connection, or of its stay in a room.
+   *
+   * @param connections those that its user has
+   */
+  holds(input: Input, connections?: readonly ConnectionState[]): boolean
   /** Whether ends wait; neither do deadlines count then. */
   readonly held: boolean
   /** Resolves when they do no longer. */
@@ -67,11 +72,11 @@ export function createLateEnds({ clock, isAsking, onRelease }: LateEndsOptions):
       look()
     },
     // Without a stamp nothing tells late news from new ones: those stay in the order in which they came.
-    holds: (input) =>
+    holds: (input, connections = []) =>
       held &&
       input.type === 'document' &&
-      input.document.status === 'offline' &&
-      input.document.stamp !== undefined,
+      input.document.stamp !== undefined &&
+      (input.document.status === 'offline' || stayInRooms(input, connections) !== input.document),
     get held() {
       return held
     },
@@ -82,5 +87,21 @@ export function createLateEnds({ clock, isAsking, onRelease }: LateEndsOptions):
           })
         : Promise.resolve(),
     close: () => cancel(),
+  }
+}
+
+/** The document without leaving a room: one that its client is in and that it does not name is named, too. */
+export function stayInRooms(
+  { client, document }: Omit<DocumentInput, 'type'>,
+  connections: readonly ConnectionState[],
+): ConnectionDocument {
+  const { rooms } = document
+  if (!rooms || document.stamp === undefined) return document
+  const own = connections.filter((connection) => connection.client === client)
+  const left = own.flatMap((connection) => connection.rooms.filter(({ room }) => !rooms.has(room)))
+  if (left.length === 0) return document
+  return {
+    ...document,
+    rooms: new Map([...rooms, ...left.map(({ room, data }) => [room, data] as const)]),
   }
 }

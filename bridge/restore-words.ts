@@ -1,5 +1,6 @@
 import { jsonEqual } from '../protocol/index.ts'
 import { step, viewMember, viewUser, type Policy, type UserState } from './core/index.ts'
+import { stayInRooms } from './late-ends.ts'
 import { printOf, type Heard, type Print } from './heard.ts'
 import { inSlices } from './slices.ts'
 import type { LastWord } from './recent.ts'
@@ -46,9 +47,13 @@ async function restoreUser(
     const print = printOf(client, document)
     const judged = heard.judge(user, print, { ...stored, state, heard: log })
     if (!judged) continue
-    log = judged.map((entry) => closeBefore(entry, print))
+    // Whoever leaves a room says so once more, or it is said for him when the roll is called: after others have
+    // told who has come.
+    const staying = stayInRooms({ client, document }, state.connections)
+    log = judged.map((entry) => closeBefore(entry, print, staying === document))
+    const input = { type: 'document', client, document: staying } as const
     // As of then: what was in grace did not go on while the store was away.
-    ;[state] = step(state, { type: 'document', client, document }, Math.min(at, until), policy)
+    ;[state] = step(state, input, Math.min(at, until), policy)
   }
   const dirty = !looksSame(before, state)
   // What was shown and has not changed keeps its version.
@@ -57,11 +62,16 @@ async function restoreUser(
   await saveRestored(store, state, dirty, rooms, { ...stored, heard: log })
 }
 
-/** What the client said before, over earlier connections too, may be waiting: it counts as applied. */
-export function closeBefore(entry: HeardEntry, print: Print): HeardEntry {
+/**
+ * What the client said before, over earlier connections too, may be waiting: it counts as applied.
+ *
+ * @param isWhole whether what it says now counts as well
+ */
+export function closeBefore(entry: HeardEntry, print: Print, isWhole = true): HeardEntry {
   if (!('stamp' in print && 'newest' in entry)) return entry
   if (entry.client !== print.client || entry.broker !== print.broker) return entry
-  return { ...entry, floor: Math.max(entry.floor, print.stamp - 1) }
+  const newest = isWhole ? entry.newest : entry.newest.filter(([id]) => id !== print.connection)
+  return { ...entry, newest, floor: Math.max(entry.floor, print.stamp - 1) }
 }
 
 /** Whether readers are told the same of a user, but for when it was heard. */

@@ -4,6 +4,7 @@ import {
   createUserState,
   nextDeadline,
   step,
+  type DocumentInput,
   type Effect,
   type Input,
   type Policy,
@@ -55,6 +56,8 @@ const MAX_ATTEMPTS = 100
 export function createUsers(options: UsersOptions): Users {
   const { store, publisher, clock, policy, journal, sharing, onError } = options
   const tails = new Map<string, Promise<unknown>>()
+  /** The connections that have said something which has to wait. */
+  const waiting = new Set<string>()
   /** Users of whom something was not published: what readers have of them is unknown. */
   const unsure = new Set<string>()
 
@@ -80,13 +83,20 @@ export function createUsers(options: UsersOptions): Users {
     }
   }
 
+  function mustWait(user: string, input: Input, stored: StoredUser | undefined): boolean {
+    if (!sharing?.lateEnds.held || input.type !== 'document') return false
+    // What a connection says stays in order.
+    if (waiting.has(speaker(user, input))) return true
+    return sharing.lateEnds.holds(input, stored?.state.connections)
+  }
+
   /** Resolves to nothing when the input has to wait without keeping others waiting. */
   async function transact(user: string, input: Input): Promise<readonly Effect[] | undefined> {
     const print =
       sharing && input.type === 'document' ? printOf(input.client, input.document) : undefined
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       const stored = await load(user, input)
-      if (sharing?.lateEnds.holds(input)) return undefined
+      if (mustWait(user, input, stored)) return undefined
       const heard = print ? sharing?.heard.judge(user, print, stored) : stored?.heard
       if (print && !heard) return []
       const now = clock.now()
@@ -194,15 +204,22 @@ export function createUsers(options: UsersOptions): Users {
       // Whatever else has its turn may be waiting for the deadlines to be moved.
       const passes = sharing && input.type === 'shift'
       let effects = await (passes ? run() : inTurn(user, run))
-      while (!effects) {
+      while (!effects && input.type === 'document') {
+        waiting.add(speaker(user, input))
         await sharing?.lateEnds.released()
+        waiting.delete(speaker(user, input))
         effects = await inTurn(user, run)
       }
-      for (const effect of effects) options.onEffect(user, effect)
-      return effects
+      for (const effect of effects ?? []) options.onEffect(user, effect)
+      return effects ?? []
     },
     publish,
   }
+}
+
+/** The connection that says it. */
+function speaker(user: string, { client, document }: DocumentInput): string {
+  return JSON.stringify([user, client, document.connection ?? null])
 }
 
 function toRoomSave(effect: Effect): RoomSave[] {

@@ -98,6 +98,7 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
   const { limits } = resolved
   const maxQueued = limits.maxSessionQueue
   const now = (): number => clock.now()
+  const warn = createLimitedWarning(logger, clock)
   const store = new MemoryPersistence({ root, maxQueued, isSentByFanout: true, now })
   const fanout = createFanoutEmitter({
     maxQueuedBytes: resolved.maxQueuedBytes,
@@ -120,6 +121,7 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
       redis: resolved.cluster,
       clock,
       logger,
+      warn,
       store,
       fanout,
       sessionExpiryMs: limits.sessionExpiryMs,
@@ -182,7 +184,6 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
     },
     onError,
   })
-  const warn = createLimitedWarning(logger, clock)
   const gate = createGate({
     ...resolved,
     topicAliasMaximum: TOPIC_ALIAS_MAXIMUM,
@@ -203,7 +204,10 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
   const sessions = createSessions({
     ...limits,
     clock,
-    wipe: (clientId) => void store.cleanSubscriptions({ id: clientId }),
+    wipe(clientId) {
+      void store.cleanSubscriptions({ id: clientId })
+      others?.clients.forget(clientId)
+    },
   })
   let draining: Promise<void> | undefined
   // Not the promise: the first wills go out before that is there.

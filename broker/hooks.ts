@@ -235,7 +235,7 @@ export function connectHooks(aedes: Aedes, context: HookContext): Hooks {
     }
   }
 
-  /** Claims a client id among all brokers; without an answer of Redis this broker decides alone. */
+  /** Claims a client id among all brokers. */
   function claimEverywhere(
     connection: Connection,
     owner: string,
@@ -244,22 +244,15 @@ export function connectHooks(aedes: Aedes, context: HookContext): Hooks {
   ): void {
     if (!others) return then()
     const { id, client } = connection
-    const goOn = (isGranted: boolean): void => {
-      if (client.closed) return releaseEverywhere(client.id, id, 0)
-      if (isGranted) then()
-      else refused()
-    }
-    const claimed = others.claim(client.id, id, owner, wantsCleanStart(client))
-    claimed.then(
-      (claim) => {
+    others
+      .claim(client.id, id, owner, wantsCleanStart(client))
+      .then((claim) => {
         connection.claim = claim
-        return goOn(claim !== undefined)
-      },
-      (error: unknown) => {
-        warn({ error: String(error) }, 'other brokers could not be asked about a client id')
-        goOn(true)
-      },
-    )
+        if (client.closed) return releaseEverywhere(client.id, id, 0)
+        if (claim === undefined) return refused()
+        return then()
+      })
+      .catch(context.onError)
   }
 
   function releaseEverywhere(clientId: string, connection: string, keptMs: number): void {

@@ -1,5 +1,5 @@
 export { connectionKey } from './connections.ts'
-export type { Effect, Input } from './input.ts'
+export type { DocumentInput, Effect, Input } from './input.ts'
 export {
   DEFAULT_GRACE,
   resolvePolicy,

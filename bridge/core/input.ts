@@ -6,10 +6,16 @@ import type {
   UserDocument,
 } from '../../protocol/index.ts'
 
+/** A connection document arrived for one of the user's clients. */
+export interface DocumentInput {
+  readonly type: 'document'
+  readonly client: string
+  readonly document: ConnectionDocument
+}
+
 /** What can happen to a user. */
 export type Input =
-  /** A connection document arrived for one of the user's clients. */
-  | { readonly type: 'document'; readonly client: string; readonly document: ConnectionDocument }
+  | DocumentInput
   /** A deadline may have passed. */
   | { readonly type: 'timer' }
   /**

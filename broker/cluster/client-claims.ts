@@ -1,4 +1,3 @@
-import type { RedisConnection } from '../../runtime/redis/connection.ts'
 import type { Script } from '../../runtime/redis/script.ts'
 import type { ClusterKeys } from './keys.ts'
 
@@ -11,20 +10,47 @@ export interface ClientClaims {
    * @throws when Redis does not answer
    */
   claim(clientId: string, connection: string, user: string): Promise<Claim | undefined>
+  /**
+   * Redis does not answer: the claim counts from here, and {@link ClientClaims.reclaim} tells Redis later.
+   *
+   * @param at when the client came, in milliseconds of Redis' clock
+   * @returns the number of the claim, comparable with those of all brokers
+   */
+  assume(clientId: string, connection: string, user: string, at: number): number
   /** A connection that had claimed its client id is over; its session is kept for so long, or not (0). */
   release(clientId: string, connection: string, keptMs: number): Promise<void>
+  /** Whether the client id is claimed here. */
+  has(clientId: string): boolean
   /** Whether another broker's claim is later than the one of the connection that is here. */
   isOlder(clientId: string, claim: number): boolean
   /** A session was taken over from a broker that has died. */
   adopted(clientId: string, user: string, keptMs: number): void
   /** Another broker has the client id now. */
   forget(clientId: string): void
-  /** Claims everything again that nobody else has claimed: Redis may have lost some. */
-  rewrite(): Promise<void>
+  /** The client ids of which Redis may not know: it did not answer; or all, when it may have lost some. */
+  unsure(mayHaveLost: boolean): Iterable<string>
+  /**
+   * Tells Redis of a claim.
+   *
+   * @returns undefined when the claim is not there any more
+   * @throws when Redis does not answer
+   */
+  reclaim(clientId: string): Promise<Reclaim | undefined>
 }
 
+/** What became of a claim that Redis was told later. */
+export type Reclaim =
+  | {
+      readonly verdict: 'granted'
+      readonly claim: Omit<Claim, 'hasSession'>
+      /** Whether Redis did not know of it. */
+      readonly isNews: boolean
+    }
+  /** Another broker has claimed the client id later; or it is somebody else's. The claim is void. */
+  | { readonly verdict: 'older' | 'refused' }
+
 /** A client id that was claimed. */
-interface Claim {
+export interface Claim {
   /** Grows with each claim. */
   readonly number: number
   /** The broker that had it before, if one had. */
@@ -41,7 +67,6 @@ const SILENT_MS = 2500
 /** Options of {@link createClientClaims}. */
 export interface ClientClaimsOptions {
   readonly broker: string
-  readonly redis: RedisConnection
   readonly keys: ClusterKeys
   /** Milliseconds since the epoch. */
   readonly now: () => number
@@ -49,6 +74,8 @@ export interface ClientClaimsOptions {
   readonly claimUntil: () => number
   /** `claim-client.lua`. */
   readonly claim: Script
+  /** `reclaim-client.lua`. */
+  readonly reclaim: Script
   /** `release-client.lua`. */
   readonly release: Script
 }
@@ -63,8 +90,20 @@ interface Entry {
 
 /** Creates the claims of one broker. */
 export function createClientClaims(options: ClientClaimsOptions): ClientClaims {
-  const { broker, redis, keys, now } = options
+  const { broker, keys, now } = options
   const claims = new Map<string, Entry>()
+  /** Redis has not said that it knows of them. */
+  const assumed = new Set<string>()
+  let last = 0
+
+  function forget(clientId: string): void {
+    claims.delete(clientId)
+    assumed.delete(clientId)
+  }
+
+  function isAlive(silence: number): boolean {
+    return silence >= 0 && silence < SILENT_MS
+  }
 
   return {
     async claim(clientId, connection, user) {
@@ -75,25 +114,41 @@ export function createClientClaims(options: ClientClaimsOptions): ClientClaims {
       const [verdict, number, previous, silence, hasSession] = answer
       if (verdict === 'refused') return undefined
       if (verdict === 'late') throw new Error('Redis came to a claim too late')
-      claims.set(clientId, { connection, number, user, until: undefined })
+      const before = claims.get(clientId)
+      // The answer may come when another connection has the client id.
+      if (!before || before.number < number) {
+        claims.set(clientId, { connection, number, user, until: undefined })
+        assumed.delete(clientId)
+      }
       return {
         number,
         previous: previous === '' ? undefined : previous,
-        isPreviousAlive: silence >= 0 && silence < SILENT_MS,
+        isPreviousAlive: isAlive(silence),
         hasSession: hasSession === 1,
       }
+    },
+    assume(clientId, connection, user, at) {
+      // As those of Redis: microseconds.
+      last = Math.max(Math.round(at * 1000), last + 1)
+      const before = claims.get(clientId)
+      // It may have been granted, and what came after that have failed.
+      const number = Math.max(last, before?.connection === connection ? before.number : 0)
+      claims.set(clientId, { connection, number, user, until: undefined })
+      assumed.add(clientId)
+      return number
     },
     async release(clientId, connection, keptMs) {
       const mine = claims.get(clientId)
       if (mine?.connection === connection) {
         if (keptMs > 0) claims.set(clientId, { ...mine, until: now() + keptMs })
-        else claims.delete(clientId)
+        else forget(clientId)
       }
       await options.release(
         [keys.clients, keys.session(clientId), keys.sessions],
         [clientId, broker, connection, String(Math.min(keptMs, Number.MAX_SAFE_INTEGER))],
       )
     },
+    has: (clientId) => claims.has(clientId),
     isOlder(clientId, claim) {
       const mine = claims.get(clientId)
       return mine === undefined || mine.number < claim
@@ -101,16 +156,26 @@ export function createClientClaims(options: ClientClaimsOptions): ClientClaims {
     adopted(clientId, user, keptMs) {
       claims.set(clientId, { connection: '', number: 0, user, until: now() + keptMs })
     },
-    forget: (clientId) => void claims.delete(clientId),
-    async rewrite() {
-      for (const [clientId, { connection, user, until }] of claims) {
-        if (until !== undefined && until <= now()) {
-          claims.delete(clientId)
-          continue
-        }
-        const entry = { broker, connection, user, ...(until !== undefined && { untilMs: until }) }
-        await redis.send(keys.clients, ['HSETNX', keys.clients, clientId, JSON.stringify(entry)])
+    forget,
+    unsure: (mayHaveLost) => (mayHaveLost ? claims.keys() : assumed),
+    async reclaim(clientId) {
+      const mine = claims.get(clientId)
+      if (!mine) return undefined
+      const { connection, number, user, until = '' } = mine
+      const [verdict, previous = '', silence = -1] = (await options.reclaim(
+        [keys.clients, keys.brokers, keys.head],
+        [clientId, broker, connection, user, String(number), String(until)],
+      )) as readonly [Reclaim['verdict'], string?, number?]
+      // It may have gone meanwhile, or have come again.
+      if (claims.get(clientId) !== mine) return undefined
+      if (verdict !== 'granted') {
+        forget(clientId)
+        return { verdict }
       }
+      const isNews = assumed.delete(clientId)
+      const isPreviousAlive = isAlive(silence)
+      const claim = { number, previous: previous === '' ? undefined : previous, isPreviousAlive }
+      return { verdict, claim, isNews }
     },
   }
 }

@@ -51,6 +51,8 @@ export interface ClusterOptions {
   readonly redis: RedisAddress
   readonly clock: Clock
   readonly logger: Logger
+  /** Says what strangers can cause at will. */
+  readonly warn: (fields: object, message: string) => void
   readonly store: MemoryPersistence
   /** Delivers to the clients of this broker. */
   readonly fanout: FanoutEmitter
@@ -107,18 +109,19 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
     onSynchronised() {
       wills.rewrite()
       sessions.rewrite()
-      clients.rewrite().catch(onError)
+      moves.doubtRedis()
+      moves.reclaim()
     },
   })
   const position = (): number => log.position
   const wills = createWillJournal(redis, keys, broker, onError)
   const clients = createClientClaims({
     broker,
-    redis,
     keys,
     now: () => clock.now(),
     claimUntil: () => membership.redisTime() + CLAIM_MS,
     claim: load('claim-client'),
+    reclaim: load('reclaim-client'),
     release: load('release-client'),
   })
   const sessions = createSharedSessions({
@@ -152,6 +155,7 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
     onBeat(brokers) {
       shares.keepOnly(brokers)
       shares.tell()
+      moves.reclaim()
     },
     onError: (error) => logger.debug({ error: String(error) }, 'could not beat'),
   })
@@ -169,7 +173,13 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
     sessions,
     position,
     isUp: () => membership.isUp,
+    redisTime: () => membership.redisTime(),
     say: (word) => log.say(word),
+    onUnanswered: (error) =>
+      options.warn(
+        { broker, error: String(error) },
+        'other brokers could not be asked about a client id',
+      ),
   })
 
   function onWord(word: Word, from: string, number: number): void {

@@ -2,6 +2,7 @@ import type { Clock } from '../../runtime/clock.ts'
 import type { RedisConnection } from '../../runtime/redis/connection.ts'
 import type { Script } from '../../runtime/redis/script.ts'
 import type { ClusterKeys } from './keys.ts'
+import { createRedisTime } from './redis-time.ts'
 import { decodeWills, type OrphanedWill } from './will-journal.ts'
 
 /** Says that this broker is there, and finds out which others are not any more. */
@@ -57,10 +58,9 @@ const AWAY_MS = 3000
 /** Creates the membership; nothing is said before `join`. */
 export function createMembership(options: MembershipOptions): Membership {
   const { broker, redis, keys, clock, scripts, onError } = options
+  const redisTime = createRedisTime(() => clock.now())
   let known: string | undefined
   let answeredAt = -Infinity
-  /** By how much Redis' clock is ahead, in milliseconds. */
-  let ahead = 0
   /** Since when every beat has been answered in time: whoever was away knows nothing of others' silence. */
   let steadySince = Infinity
   let isClosed = false
@@ -68,6 +68,7 @@ export function createMembership(options: MembershipOptions): Membership {
 
   async function beat(): Promise<number> {
     const data = await redis.incarnation()
+    const askedAt = clock.now()
     const [before, count, isNew, brokers, silent, time] = (await scripts.beat(
       [keys.brokers, keys.head],
       [broker, data, String(options.position()), String(DEAD_MS)],
@@ -75,7 +76,7 @@ export function createMembership(options: MembershipOptions): Membership {
     const now = clock.now()
     if (now - answeredAt > AWAY_MS) steadySince = now
     answeredAt = now
-    ahead = time - now
+    redisTime.heard(askedAt, time, now)
     const isFirst = known === undefined
     const isOther = isFirst ? before !== '' && before !== data : known !== data
     known = data
@@ -116,7 +117,7 @@ export function createMembership(options: MembershipOptions): Membership {
     get isUp() {
       return clock.now() - answeredAt <= AWAY_MS
     },
-    redisTime: () => clock.now() + ahead,
+    redisTime: () => redisTime.now(),
     async leave() {
       isClosed = true
       cancel()

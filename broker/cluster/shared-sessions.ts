@@ -32,12 +32,19 @@ export interface Handover {
  * read again in the log.
  */
 export interface SharedSessions {
-  /** Takes a session from Redis, with what has come since it was handed over. False when there is none. */
-  fetch(clientId: string, handover: Handover): Promise<boolean>
+  /**
+   * Takes a session from Redis, with what has come since it was handed over, if it is still wanted when it is all
+   * here.
+   */
+  fetch(clientId: string, handover: Handover, isWanted: () => boolean): Promise<void>
   /** Writes all there is of a session and forgets it here; resolves to how far its content goes. */
   handOver(clientId: string): Promise<number>
   /** Ends a session that nobody has here. */
   end(clientId: string): Promise<void>
+  /** Puts the session that is here, or none, in the place of what others have left in Redis. */
+  replace(clientId: string): Promise<void>
+  /** Forgets a session that is another broker's. */
+  drop(clientId: string): void
   /** Takes over the sessions of a broker that has died. */
   adopt(dead: string, position: number, keptMs: number): Promise<readonly AdoptedSession[]>
   /** Writes everything: Redis may have lost some. */
@@ -82,17 +89,24 @@ export function createSharedSessions(options: SharedSessionsOptions): SharedSess
   let cancel = (): void => {}
 
   store.watch({
-    changed(clientId, field) {
-      const fields = dirty.get(clientId)
-      if (fields) fields.add(field)
-      else dirty.set(clientId, new Set([field]))
-    },
+    changed: (clientId, field) => mark(clientId, [field]),
     wiped(clientId) {
       dirty.delete(clientId)
       orders.delete(clientId)
       wiped.add(clientId)
     },
   })
+
+  /** These fields have to be written. */
+  function mark(clientId: string, fields: Iterable<SessionField>): void {
+    const known = dirty.get(clientId) ?? new Set()
+    dirty.set(clientId, known)
+    for (const field of fields) known.add(field)
+  }
+
+  function writeAll(clientId: string): void {
+    mark(clientId, store.fieldsOf(clientId))
+  }
 
   async function write(): Promise<void> {
     const upTo = position()
@@ -112,13 +126,7 @@ export function createSharedSessions(options: SharedSessionsOptions): SharedSess
     const results = await Promise.allSettled(sent)
     const failed = results.find(({ status }) => status === 'rejected')
     if (failed?.status !== 'rejected') return
-    for (const [clientId, fields] of underway) {
-      for (const field of fields) {
-        const known = dirty.get(clientId)
-        if (known) known.add(field)
-        else dirty.set(clientId, new Set([field]))
-      }
-    }
+    for (const [clientId, fields] of underway) mark(clientId, fields)
     writtenPosition = -1
     throw failed.reason
   }
@@ -219,19 +227,24 @@ export function createSharedSessions(options: SharedSessionsOptions): SharedSess
     return decodeSession((await redis.sendForBytes(key, ['HGETALL', key])) as readonly Buffer[])
   }
 
+  async function end(clientId: string): Promise<void> {
+    await redis.send(keys.sessions, ['DEL', keys.session(clientId)])
+    await redis.send(keys.sessions, ['SREM', keys.sessions, clientId])
+  }
+
   schedule()
   return {
-    async fetch(clientId, handover) {
+    async fetch(clientId, handover, isWanted) {
       const content = await load(clientId)
-      if (!content) return false
+      if (!content) return
       await catchUp(handover, (entries) => {
+        if (!isWanted()) return
         // What is here is of an earlier stay, if this broker was not running when the session went.
         store.dropSession(clientId)
         orders.delete(clientId)
         store.restoreSession(clientId, content)
         replay(new Set([clientId]), entries)
       })
-      return true
     },
     async handOver(clientId) {
       do await flush()
@@ -240,9 +253,15 @@ export function createSharedSessions(options: SharedSessionsOptions): SharedSess
       store.dropSession(clientId)
       return position()
     },
-    async end(clientId) {
-      await redis.send(keys.sessions, ['DEL', keys.session(clientId)])
-      await redis.send(keys.sessions, ['SREM', keys.sessions, clientId])
+    end,
+    async replace(clientId) {
+      await end(clientId)
+      writeAll(clientId)
+    },
+    drop(clientId) {
+      store.dropSession(clientId)
+      dirty.delete(clientId)
+      orders.delete(clientId)
     },
     async adopt(dead, upTo, keptMs) {
       const adopted: AdoptedSession[] = []
@@ -267,11 +286,7 @@ export function createSharedSessions(options: SharedSessionsOptions): SharedSess
       return adopted
     },
     rewrite() {
-      for (const clientId of store.sessions()) {
-        const fields = dirty.get(clientId) ?? new Set<SessionField>()
-        dirty.set(clientId, fields)
-        for (const field of store.fieldsOf(clientId)) fields.add(field)
-      }
+      for (const clientId of store.sessions()) writeAll(clientId)
     },
     flush,
     close() {

@@ -1,11 +1,24 @@
 import { expect } from 'chai'
-import type { Input } from '../../bridge/core/index.ts'
+import {
+  createUserState,
+  resolvePolicy,
+  step,
+  type DocumentInput,
+  type Input,
+} from '../../bridge/core/index.ts'
 import { createLateEnds, type LateEnds } from '../../bridge/late-ends.ts'
 import type { ConnectionDocument } from '../../protocol/index.ts'
 import { ManualClock } from '../helpers/manual-clock.ts'
 
-function say(document: ConnectionDocument): Input {
+const POLICY = resolvePolicy({})
+
+function say(document: ConnectionDocument): DocumentInput {
   return { type: 'document', client: 'tab', document }
+}
+
+function inRooms(...rooms: readonly string[]): ConnectionDocument {
+  const named = new Map(rooms.map((room) => [room, null]))
+  return { status: 'online', connection: 'c', broker: 'b', stamp: 1, rooms: named }
 }
 
 describe('an end that may be heard before an arrival', () => {
@@ -38,6 +51,20 @@ describe('an end that may be heard before an arrival', () => {
       false,
       false,
     ])
+  })
+
+  it('waits if it is of a stay in a room: the client names others now', () => {
+    const [state] = step(createUserState('alice'), say(inRooms('den', 'attic')), 0, POLICY)
+    const { connections } = state
+    const holds = (input: Input): boolean => ends.holds(input, connections)
+    expect(holds(say(inRooms('den')))).to.equal(false)
+    ends.hold()
+    expect(holds(say(inRooms('den')))).to.equal(true)
+    expect(holds(say(inRooms()))).to.equal(true)
+    expect(holds(say({ ...inRooms('den'), connection: 'later' }))).to.equal(true)
+    expect(holds(say(inRooms('den', 'attic', 'lobby')))).to.equal(false)
+    expect(holds(say({ status: 'away', connection: 'c', broker: 'b', stamp: 2 }))).to.equal(false)
+    expect(holds({ ...say(inRooms('den')), client: 'phone' })).to.equal(false)
   })
 
   for (const { title, answeredAt, held } of [

@@ -30,7 +30,10 @@ describe('a bridge on a shared store', () => {
   }
 
   /** The store is away for 5 s. */
-  async function lose(onLack: () => unknown, meanwhile = async (): Promise<void> => {}) {
+  async function lose(
+    onLack: (() => unknown) | undefined,
+    meanwhile = async (): Promise<void> => {},
+  ) {
     shared.leave()
     await world.wait(4)
     await meanwhile()
@@ -236,6 +239,34 @@ describe('a bridge on a shared store', () => {
     expect(told().filter((line) => line.endsWith('offline'))).to.deep.equal([])
     expect(world.retained('users/ann')).to.include({ status: 'online', connections: 1 })
   })
+
+  for (const [title, onLack] of [
+    ['that has its data', undefined],
+    ['that lacks some', (): void => {}],
+  ] as const) {
+    it(`${title}: waits with leaving a room, too, and with what the same connection says after that`, async () => {
+      await online('ann/tab', 'c1', { rooms: { lobby: 1, den: 1 } })
+      await world.wait(2)
+      told()
+      await lose(onLack, async () => {
+        await online('ann/tab', 'c1', { rooms: { den: 1 } })
+        await online('ann/tab', 'c1', { rooms: { den: 1, attic: 1 }, data: 'last' })
+      })
+      const inAttic = { rooms: { den: 1, attic: 1 }, data: 'last' }
+      await answer(world, 'b1', { 'ann/tab': { connection: 'c1', ...inAttic, stamp: ++stamp } })
+      await online('ann/phone', 'd1', { broker: 'b2', rooms })
+      await world.wait(5)
+      expect(told()).to.not.include('rooms/lobby/members/ann')
+      const stored = await shared.store.loadUser('ann')
+      const memberships = stored?.state.memberships.map(({ room }) => room)
+      expect(memberships?.toSorted()).to.deep.equal(['attic', 'den', 'lobby'])
+      expect(world.retained('users/ann')).to.include({ data: 'last', connections: 2 })
+      // The phone alone holds the lobby.
+      await left('ann/phone', 'd1')
+      await world.wait(2)
+      expect(world.retained('rooms/lobby')).to.deep.include({ size: 0 })
+    })
+  }
 
   it('shows nobody as offline between the return of its link and the answer to its roll call', async () => {
     await online('ann/tab', 'c1')

@@ -121,6 +121,17 @@ describe('the checker of the chaos', () => {
       ['when nothing happens', history([]), reading()],
       ['when somebody comes and stays', history([life(5000)]), reading(...online(5010))],
       [
+        'when a later snapshot stands in for one that a diff leads to',
+        history([life(5000, { said: [said(1, 5005, ['den'])] })]),
+        reading(
+          ...inDen,
+          ...joins,
+          snapshot(6000, 4, member('ann', 1)),
+          diff(6000, 3, 2, {}),
+          diff(6001, 4, 3, {}),
+        ),
+      ],
+      [
         'when somebody is offline when its grace is over',
         history([life(5000, { end: ended('closed', 10_000) })]),
         reading(...online(5010), ...offline(10_000 + GRACE.closed)),

@@ -30,7 +30,10 @@ end
 -- Grows even if Redis has lost the last one.
 local last = tonumber(redis.call('HGET', KEYS[3], 'claims') or '0')
 local number = math.max(last + 1, time[1] * 1000000 + time[2])
-redis.call('HSET', KEYS[3], 'claims', string.format('%.0f', number))
-redis.call('HSET', KEYS[1], ARGV[1],
-  cjson.encode({ broker = ARGV[2], connection = ARGV[3], user = ARGV[4] }))
+local text = string.format('%.0f', number)
+redis.call('HSET', KEYS[3], 'claims', text)
+local entry = { broker = ARGV[2], connection = ARGV[3], user = ARGV[4], number = text }
+-- For who does not get this answer, and asks again.
+if previous ~= '' and previous ~= ARGV[2] then entry.from = previous end
+redis.call('HSET', KEYS[1], ARGV[1], cjson.encode(entry))
 return { 'granted', number, previous, silence, redis.call('SISMEMBER', KEYS[4], ARGV[1]) }

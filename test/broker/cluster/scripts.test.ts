@@ -35,17 +35,17 @@ describe('a client id in Redis', () => {
     await own.send(keys.brokers, ['ZADD', keys.brokers, String(Date.now()), name])
     return createClientClaims({
       broker: name,
-      redis: own,
       keys,
       now: () => Date.now(),
       claimUntil: () => until,
       claim: script('claim-client', own),
+      reclaim: script('reclaim-client', own),
       release: script('release-client', own),
     })
   }
 
-  async function owner(): Promise<object | undefined> {
-    const entry = await redis.send(keys.clients, ['HGET', keys.clients, 'phone'])
+  async function owner(clientId = 'phone'): Promise<object | undefined> {
+    const entry = await redis.send(keys.clients, ['HGET', keys.clients, clientId])
     return typeof entry === 'string' ? (JSON.parse(entry) as object) : undefined
   }
 
@@ -128,10 +128,65 @@ describe('a client id in Redis', () => {
     await one.claim('tablet', 'c2', 'alice')
     await redis.send(keys.clients, ['FLUSHALL'])
     await two.claim('phone', 'c3', 'alice')
-    await one.rewrite()
+    expect([...one.unsure(false)]).to.deep.equal([])
+    expect([...one.unsure(true)]).to.deep.equal(['phone', 'tablet'])
+    expect(await one.reclaim('phone')).to.deep.equal({ verdict: 'older' })
+    expect(await one.reclaim('tablet')).to.deep.include({ verdict: 'granted', isNews: false })
     expect(await owner()).to.include({ broker: 'two', connection: 'c3' })
-    const tablet = await redis.send(keys.clients, ['HGET', keys.clients, 'tablet'])
-    expect(String(tablet)).to.include('"c2"')
+    expect(await owner('tablet')).to.include({ broker: 'one', connection: 'c2' })
+    expect([...one.unsure(true)]).to.deep.equal(['tablet'])
+  })
+
+  it('that Redis was not asked about belongs to who came later, in whatever order it is told', async () => {
+    const came = Date.now()
+    for (const isEarlierFirst of [true, false]) {
+      const [one, two] = [await broker('one'), await broker('two')]
+      const earlier = one.assume('phone', 'c1', 'alice', came)
+      const later = two.assume('phone', 'c2', 'alice', came + 0.5)
+      expect(later).to.be.above(earlier)
+      expect([...one.unsure(false)]).to.deep.equal(['phone'])
+      if (isEarlierFirst) {
+        expect(await one.reclaim('phone')).to.deep.include({ verdict: 'granted', isNews: true })
+        const granted = await two.reclaim('phone')
+        const claim = { number: later, previous: 'one', isPreviousAlive: true }
+        expect(granted).to.deep.equal({ verdict: 'granted', isNews: true, claim })
+      } else {
+        expect(await two.reclaim('phone')).to.deep.include({ verdict: 'granted', isNews: true })
+        expect(await one.reclaim('phone')).to.deep.equal({ verdict: 'older' })
+        expect(one.has('phone')).to.equal(false)
+      }
+      expect(await owner()).to.include({ broker: 'two', connection: 'c2', number: String(later) })
+      expect([...two.unsure(false)]).to.deep.equal([])
+      await redis.send(keys.clients, ['FLUSHALL'])
+    }
+  })
+
+  it('that Redis was not asked about is not taken from its owner', async () => {
+    const [one, two] = [await broker('one'), await broker('two')]
+    await one.claim('phone', 'c1', 'alice')
+    two.assume('phone', 'c2', 'mallory', Date.now() + A_MINUTE)
+    expect(await two.reclaim('phone')).to.deep.equal({ verdict: 'refused' })
+    expect(two.has('phone')).to.equal(false)
+    expect(await owner()).to.include({ broker: 'one', connection: 'c1' })
+  })
+
+  it('that was claimed by who did not get the answer is told to the broker before', async () => {
+    const [one, two] = [await broker('one'), await broker('two')]
+    await one.claim('phone', 'c1', 'alice')
+    const claim = await two.claim('phone', 'c2', 'alice')
+    two.assume('phone', 'c2', 'alice', 0)
+    const reclaimed = await two.reclaim('phone')
+    expect(reclaimed).to.deep.include({ verdict: 'granted', isNews: true })
+    expect(reclaimed).to.have.property('claim').that.includes({ previous: 'one' })
+    expect(two.isOlder('phone', (claim?.number ?? 0) - 1)).to.equal(false)
+  })
+
+  it('is later than all that were assumed before', async () => {
+    const [one, two] = [await broker('one'), await broker('two')]
+    const number = one.assume('phone', 'c1', 'alice', Date.now() + A_MINUTE)
+    await one.reclaim('phone')
+    const claim = await two.claim('phone', 'c2', 'alice')
+    expect(claim?.number).to.be.above(number)
   })
 
   it('of a broker that has died is taken over only with a session, and not from who is faster', async () => {
