@@ -81,6 +81,8 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
       onReturn: () => roster.restart(),
       isThere: (broker) => roster.isThere(broker),
       isAsking: () => roster.isAsking,
+      isComplete: () => roster.isComplete,
+      endStandIn: (user) => users.apply(user, { type: 'announced' }),
     })
   const users = createUsers({
     ...common,

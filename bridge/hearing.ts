@@ -1,5 +1,5 @@
 import type { Cancel, Clock } from '../runtime/clock.ts'
-import type { SharedStore } from './store/store.ts'
+import type { DataCheck, SharedStore } from './store/store.ts'
 
 /**
  * Whether anything may be concluded from the passing of time, where several bridges share a store.
@@ -7,7 +7,7 @@ import type { SharedStore } from './store/store.ts'
  * rightly. A store that does not answer counts as deafness of all, since nobody can act on what is heard.
  */
 export interface Hearing {
-  /** Looks at the store for the first time; resolves when its data is whole. */
+  /** Looks at the store for the first time; resolves when its data is whole, or cannot be made so in time. */
   start(): Promise<void>
   /** From now on the broker is heard: the link is up, or a stall is over. */
   resume(): void
@@ -30,6 +30,8 @@ export interface HearingOptions {
   readonly onDeaf: (ms: number) => Promise<void>
   /** The store lacks what bridges left in it: makes it good. */
   readonly onLacking: () => Promise<void>
+  /** The store has been made good, here or by another bridge. */
+  readonly onRestored: () => void
   /** The store answers again, after this long without. */
   readonly onBack: (ms: number) => void
   /** It is steady again. */
@@ -46,15 +48,38 @@ const SILENT_MS = 1500
 /** How often one looks whether another bridge has done its work, in milliseconds. */
 const PAUSED_MS = 100
 
+/** How often one looks whether the store still has its data, in milliseconds. */
+const CHECK_MS = 1000
+
+/** Who could not make the store good lets others try for this long, in milliseconds. */
+const YIELD_MS = 1000
+
+/** A bridge that is new lets others make the store good: at first, and while there are some, in milliseconds. */
+const NEW_MS = 1000
+const NEW_AMONG_OTHERS_MS = 5000
+
+/** How often who makes the store good says that it is at it, in milliseconds. */
+const RENEW_MS = 5000
+
+/** How long a start waits for a store that is being made good, in milliseconds. */
+const START_MS = 10_000
+
 /** Creates it; nothing is steady before the start. */
 export function createHearing(options: HearingOptions): Hearing {
-  const { shared, clock, onDeaf, onLacking, onBack, onError } = options
+  const { shared, clock, onDeaf, onLacking, onRestored, onBack, onError } = options
   let heardSince: number | null = null
   let steady = false
   let others = 0
   /** When the store fell silent; null while it answers. */
   let silentSince: number | null = null
   let isWhole = false
+  /** Which data this bridge has seen. */
+  let seen: string | undefined
+  let checkedAt = -Infinity
+  let startedAt = -Infinity
+  let isCut = false
+  let yieldsUntil = -Infinity
+  let hasFailed = false
   let waiters: (() => void)[] = []
   let cancel: Cancel = () => {}
   let running: Promise<void> | undefined
@@ -106,6 +131,11 @@ export function createHearing(options: HearingOptions): Hearing {
     }
     if (beat.late) return 0
     if (!isWhole) return checkData()
+    if (clock.now() - checkedAt >= CHECK_MS && !(await hasData())) {
+      silentSince = clock.now()
+      settle(false)
+      return 0
+    }
     if (beat.deafMs > 0) {
       settle(false)
       await move(beat.deafMs)
@@ -115,35 +145,79 @@ export function createHearing(options: HearingOptions): Hearing {
     return beat.paused ? PAUSED_MS : BEAT_MS
   }
 
+  async function hasData(): Promise<boolean> {
+    const check = await ask(() => shared.checkData(false))
+    checkedAt = clock.now()
+    return check.state === 'whole' && check.data === seen
+  }
+
   async function checkData(): Promise<number> {
     settle(false)
-    const data = await ask(() => shared.checkData())
-    if (data === 'waiting') return PAUSED_MS
-    if (data === 'lacking') {
-      await onLacking()
-      await shared.dataRestored()
-    }
+    let check = await ask(() => shared.checkData(mayClaim()))
+    if (check.state === 'waiting') return PAUSED_MS
+    if (check.state === 'lacking') check = await makeGood()
+    if (check.state !== 'whole') return PAUSED_MS
+    if (seen !== undefined && seen !== check.data) onRestored()
+    seen = check.data
+    checkedAt = clock.now()
     isWhole = true
     return 0
+  }
+
+  /** Whether this bridge knows what the store should have: from its broker, and by having heard. */
+  function mayClaim(): boolean {
+    const now = clock.now()
+    if (isCut || now < yieldsUntil) return false
+    if (seen !== undefined) return true
+    return now - startedAt >= (others > 0 ? NEW_AMONG_OTHERS_MS : NEW_MS)
+  }
+
+  async function makeGood(): Promise<DataCheck> {
+    try {
+      await whileRepeating(RENEW_MS, () => shared.renewClaim(), onLacking)
+      return await shared.dataRestored()
+    } catch (error) {
+      yieldsUntil = clock.now() + YIELD_MS
+      await shared.leaveData()
+      throw error
+    }
+  }
+
+  /** Does something, and something else again and again meanwhile. */
+  async function whileRepeating(
+    ms: number,
+    repeat: () => Promise<unknown>,
+    run: () => Promise<void>,
+  ): Promise<void> {
+    let isOver = false
+    let stop: Cancel = () => {}
+    const again = (): void => {
+      if (isOver) return
+      stop = clock.after(ms, () => {
+        repeat().then(again, onError)
+      })
+    }
+    again()
+    try {
+      await run()
+    } finally {
+      isOver = true
+      stop()
+    }
   }
 
   /** Moves the deadlines, and lets nobody take this bridge for dead meanwhile. */
   async function move(ms: number): Promise<void> {
     const since = clock.now()
-    let stop: Cancel = () => {}
-    const renew = (): void => {
-      stop = clock.after(4 * BEAT_MS, () => {
-        shared.beat(0).then(renew, onError)
-      })
-    }
-    renew()
-    try {
-      await ask(() => onDeaf(ms))
-      // The store was gone once more.
-      if (silentSince !== null) await onDeaf(clock.now() - since)
-    } finally {
-      stop()
-    }
+    await whileRepeating(
+      4 * BEAT_MS,
+      () => shared.beat(0),
+      async () => {
+        await ask(() => onDeaf(ms))
+        // The store was gone once more.
+        if (silentSince !== null) await onDeaf(clock.now() - since)
+      },
+    )
     await shared.endPause()
   }
 
@@ -156,6 +230,7 @@ export function createHearing(options: HearingOptions): Hearing {
       } catch (error) {
         if (closed) return
         onError(error)
+        hasFailed = true
         pause = BEAT_MS
       }
     } while ((again || pause === 0) && !closed)
@@ -171,15 +246,22 @@ export function createHearing(options: HearingOptions): Hearing {
 
   return {
     async start() {
+      startedAt = clock.now()
       lookAgain()
       await running
+      const isLate = (): boolean => clock.now() - startedAt >= START_MS
+      while (!isWhole && !hasFailed && !closed && !isLate()) {
+        await new Promise<void>((resolve) => void clock.after(PAUSED_MS, resolve))
+      }
     },
     resume() {
+      isCut = false
       heardSince = clock.now()
       settle(false)
       lookAgain()
     },
     interrupt() {
+      isCut = true
       heardSince = null
     },
     get steady() {

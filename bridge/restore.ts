@@ -85,14 +85,18 @@ export function invert(shown: MembersByRoom): ReadonlyMap<string, ReadonlyMap<st
   return byUser
 }
 
-/** Stores what was restored of a user, and what became of the rooms that it was shown in. */
+/**
+ * Stores what was restored of a user, and what became of the rooms that it was shown in.
+ *
+ * @returns the new revision; undefined when another bridge was faster
+ */
 export async function saveRestored(
   store: Store,
   state: UserState,
   dirty: boolean,
   shown: ReadonlyMap<string, Member>,
   stored?: StoredUser,
-): Promise<void> {
+): Promise<number | undefined> {
   const rooms: RoomSave[] = state.memberships.map((membership) => ({
     room: membership.room,
     member: viewMember(state, membership),
@@ -106,7 +110,7 @@ export async function saveRestored(
   }
   const { revision: expected = 0, heard } = stored ?? {}
   const deadline = nextDeadline(state)
-  await store.saveUser({ state, expected, deadline, dirty, rooms, ...(heard && { heard }) })
+  return store.saveUser({ state, expected, deadline, dirty, rooms, ...(heard && { heard }) })
 }
 
 /** What the document of a user would be of which only memberships are left. */

@@ -32,6 +32,8 @@ export interface Roster {
   unsure(): ReadonlySet<string>
   /** Whether a broker is there, as far as anybody knows. */
   isThere(broker: string): boolean
+  /** Whether every broker is heard, and none was lost lately. */
+  readonly isComplete: boolean
   /** Whether the roll is called and a broker that is heard has yet to answer, or none is heard yet. */
   readonly isAsking: boolean
   readonly brokers: number
@@ -175,6 +177,11 @@ export function createRoster(options: RosterOptions): Roster {
       return unsure
     },
     isThere: (broker) => (brokers.get(broker)?.status ?? 'lost') !== 'lost',
+    get isComplete() {
+      const now = clock.now()
+      const isHeard = (known: Known): boolean => known.status === 'up' && !isSilent(known, now)
+      return [...brokers.values()].every(isHeard)
+    },
     get isAsking() {
       if (!call) return false
       if (call.heard.size > 0) return [...call.heard.values()].includes(false)

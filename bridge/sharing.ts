@@ -9,7 +9,9 @@ import { createLateEnds, type LateEnds } from './late-ends.ts'
 import type { Link, LinkMessage } from './link/link.ts'
 import { createRecent, type LastWord } from './recent.ts'
 import { reconcileStore } from './reconcile.ts'
+import { correctShown } from './correct-shown.ts'
 import { restoreWords } from './restore-words.ts'
+import { inSlices } from './slices.ts'
 import { readRemains } from './remains.ts'
 import type { SharedStore, Store } from './store/store.ts'
 import { createWindow } from './window.ts'
@@ -64,6 +66,10 @@ export interface SharingOptions {
   readonly isThere: (broker: string) => boolean
   /** Whether brokers have yet to answer the roll call. */
   readonly isAsking: () => boolean
+  /** Whether every broker is heard, and none was lost lately. */
+  readonly isComplete: () => boolean
+  /** Whoever of a user is there has announced itself. */
+  readonly endStandIn: (user: string) => Promise<unknown>
   readonly onError: (error: unknown) => void
 }
 
@@ -72,6 +78,12 @@ const MAX_WAITING = 100_000
 
 /** A roll call that is published later than this leaves too little time to answer, in milliseconds. */
 const ANSWER_MS = 1000
+
+/** How soon what has failed is tried again, in milliseconds. */
+const RETRY_MS = 1000
+
+/** How long after the store's return whoever is there has announced itself, in milliseconds. */
+const ANNOUNCED_MS = 5500
 
 /** Creates it; the store is not looked at before the start. */
 export function createSharing(options: SharingOptions): Sharing {
@@ -86,6 +98,9 @@ export function createSharing(options: SharingOptions): Sharing {
       await options.onDeaf(ms)
     },
     onLacking,
+    onRestored() {
+      wasRestored = true
+    },
     onBack,
     onSteady,
     onError,
@@ -101,9 +116,16 @@ export function createSharing(options: SharingOptions): Sharing {
   /** The roll has yet to be called, for what was not heard or not applied. */
   let isBehind = false
   let awaySince = 0
-  let isRestored = false
+  /** The store was made good, by this bridge or another one. */
+  let wasRestored = false
+  let isRestorer = false
   let wasAway = false
   let missed = 0
+  /** Whether the link came back with its session. */
+  let resumed = false
+  let isClosed = false
+  const startRefresh = persist(refresh)
+  const startCatchUp = persist(catchUp)
 
   function onSteady(): void {
     // Arrivals may have waited, and deadlines have passed meanwhile.
@@ -133,7 +155,7 @@ export function createSharing(options: SharingOptions): Sharing {
     const arrivals = recent.list().filter(isArrival)
     const words = arrivals.map((word) => ({ ...word, document: repeat(word) }))
     await restoreWords({ store, heard, policy, until: awaySince }, words)
-    isRestored = true
+    isRestorer = true
   }
 
   function onBack(ms: number): void {
@@ -141,34 +163,78 @@ export function createSharing(options: SharingOptions): Sharing {
     wasAway = true
     awaySince = clock.now() - ms
     isBehind = true
-    refresh().catch(onError)
+    startRefresh()
+  }
+
+  /** Runs something until it succeeds, or the same has begun anew: as long as it has not, ends may wait. */
+  function persist(run: () => Promise<void>): () => void {
+    let round = 0
+    return () => {
+      const mine = ++round
+      const attempt = (): void => {
+        if (mine !== round || isClosed) return
+        run().catch((error: unknown) => {
+          onError(error)
+          clock.after(RETRY_MS, attempt)
+        })
+      }
+      attempt()
+    }
   }
 
   /** Finds out what happened while the store was away. */
   async function refresh(): Promise<void> {
     await hearing.whenSteady()
     if (!isUp()) return
-    const [wasRestored, hasMissed] = [isRestored, missed > 0]
-    isRestored = false
-    missed = 0
     await showDirty()
-    if (wasRestored) {
-      // What a plain device has retained is all that is known of it now.
-      const said = await link.readRetained([`${topics.root}/connections/+/+`])
-      for (const message of said) await options.onMessage(message)
-      // And of one that has nothing retained nobody else knows.
-      for (const { document, apply } of recent.list()) {
-        if (isForeign(document)) await window.admit(apply(document))
-      }
-    }
-    callRoll(hasMissed)
+    if (isRestorer) await hearForeign()
+    callRoll(missed > 0)
+    missed = 0
     callEnds()
-    if (wasRestored) await repeatEnds()
+    await makeUp()
+  }
+
+  /** Makes up for what the store has lost, and nobody says again. */
+  async function makeUp(): Promise<void> {
+    const [has, isMine] = [wasRestored, isRestorer]
+    wasRestored = false
+    isRestorer = false
+    if (!has) return
+    const since = clock.now()
+    try {
+      await lateEnds.released()
+      await repeatEnds()
+      await correctShown({ ...options, clock })
+      if (isMine) await endStandIns(since)
+    } catch (error) {
+      wasRestored = true
+      isRestorer ||= isMine
+      throw error
+    }
+  }
+
+  /** Those who have not announced themselves have gone, unless their broker has gone, too. */
+  async function endStandIns(since: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      clock.after(since + ANNOUNCED_MS - clock.now(), resolve)
+    })
+    if (!hearing.steady || !isUp() || !options.isComplete()) return
+    await inSlices(await store.usersOfBroker(null), (user) => options.endStandIn(user))
+  }
+
+  /** Hears once more who is not at a broker of ours. */
+  async function hearForeign(): Promise<void> {
+    // What a plain device has retained is all that is known of it now.
+    const said = await link.readRetained([`${topics.root}/connections/+/+`])
+    for (const message of said) await options.onMessage(message)
+    // And of one that has nothing retained nobody else knows.
+    for (const { document, apply } of recent.list()) {
+      if (isForeign(document)) await window.admit(apply(document))
+    }
   }
 
   /** Says again who has gone, once everybody who is there has been heard: the store may have forgotten it. */
   async function repeatEnds(): Promise<void> {
-    await lateEnds.released()
     for (const word of recent.list()) {
       if (word.document.status === 'offline') await window.admit(word.apply(word.document))
     }
@@ -195,14 +261,13 @@ export function createSharing(options: SharingOptions): Sharing {
     options.publishRollCall(options.beginRollCall(expectForeign))
   }
 
-  async function catchUp(resumed: boolean): Promise<void> {
+  async function catchUp(): Promise<void> {
     // What another bridge hears this one need not ask for. What is retained for this one is an answer.
     const expectForeign = !resumed && hearing.others === 0
     const call = options.beginRollCall(expectForeign)
     const since = clock.now()
     await hearing.whenSteady()
     if (!isUp()) return
-    isRestored = false
     if ((resumed && isFresh) || (await isKnown())) await showDirty()
     else await showAll()
     wasUp = true
@@ -211,6 +276,7 @@ export function createSharing(options: SharingOptions): Sharing {
     if (clock.now() - since < ANSWER_MS) options.publishRollCall(call)
     else callRoll(false)
     callEnds()
+    await makeUp()
   }
 
   /**
@@ -236,14 +302,15 @@ export function createSharing(options: SharingOptions): Sharing {
       await hearing.start()
       return shared.brokers()
     },
-    up(resumed) {
+    up(isResumed) {
       heard.restart()
-      if (!resumed) {
+      if (!isResumed) {
         isBehind = true
         isFresh = false
       }
       hearing.resume()
-      catchUp(resumed).catch(onError)
+      resumed = isResumed
+      startCatchUp()
     },
     async take(user, client, document, apply) {
       if (window.open >= MAX_WAITING) {
@@ -265,6 +332,7 @@ export function createSharing(options: SharingOptions): Sharing {
       waitingInputs: window.open,
     }),
     close() {
+      isClosed = true
       hearing.close()
       lateEnds.close()
     },

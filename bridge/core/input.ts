@@ -25,6 +25,8 @@ export type Input =
   | { readonly type: 'census'; readonly broker: string | null; readonly alive: ReadonlySet<string> }
   /** The observer was deaf for this long: what it would have heard must not be held against anybody. */
   | { readonly type: 'shift'; readonly byMs: number }
+  /** Whoever is there has announced itself since the state was lost. */
+  | { readonly type: 'announced' }
   /** The state is lost, but this is what others were last shown. */
   | {
       readonly type: 'restore'

@@ -1,6 +1,6 @@
 import { parseTime, type Member, type UserDocument } from '../../protocol/index.ts'
 import { connectionGrace, roomGrace, type Policy } from './policy.ts'
-import type { GraceConnection, UserState } from './state.ts'
+import type { ConnectionState, GraceConnection, UserState } from './state.ts'
 
 /** The client id of the stand-in for connections whose state was lost: no client has an empty id. */
 const STAND_IN = ''
@@ -54,4 +54,17 @@ export function restore(
   }
   const memberships = rooms.map(({ room, member }) => ({ room, since: parseTime(member.since) }))
   return { ...seeded, connections: [standIn], memberships }
+}
+
+/** The connections when the stand-in has nobody to stand in for any more; the very same ones without it. */
+export function endStandIn(
+  connections: readonly ConnectionState[],
+  now: number,
+): readonly ConnectionState[] {
+  if (connections.every(({ client }) => client !== STAND_IN)) return connections
+  return connections.map((connection) => {
+    if (connection.status === 'up' || connection.client !== STAND_IN) return connection
+    const rooms = connection.rooms.map((entry) => ({ ...entry, deadline: now }))
+    return { ...connection, deadline: now, rooms }
+  })
 }

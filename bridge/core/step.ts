@@ -16,7 +16,7 @@ import {
 import { settle } from './settle.ts'
 import type { Effect, Input } from './input.ts'
 import type { Policy } from './policy.ts'
-import { restore } from './restore.ts'
+import { endStandIn, restore } from './restore.ts'
 import type { Change, ConnectionState, UserState } from './state.ts'
 
 /** Connections in grace take no place from others, so that a refresh at the limit is silent; up to here. */
@@ -45,6 +45,11 @@ export function step(
       return handleCensus(state, input.broker, input.alive, now, policy)
     case 'shift':
       return [shift(state, input.byMs), []]
+    case 'announced': {
+      const connections = endStandIn(state.connections, now)
+      if (connections === state.connections) return [state, []]
+      return settle(state, { ...changeOf(state), connections }, now, policy)
+    }
     case 'restore':
       return [restore(state, input.shown, input.rooms, now, policy), []]
   }

@@ -167,12 +167,18 @@ export interface SharedStore {
   /**
    * Whether the store has kept all that bridges left in it: it was not started anew, emptied or
    * replaced. What it lacks is given to one bridge to make good; the others wait.
+   *
+   * @param mayClaim whether it may be given to this one
    */
-  checkData(): Promise<'whole' | 'lacking' | 'waiting'>
+  checkData(mayClaim: boolean): Promise<DataCheck>
+  /** What the store lacks is still being made good. */
+  renewClaim(): Promise<void>
   /** Calls back when the store is lost from sight: it may come back without its data. */
   onLost(listener: () => void): void
-  /** What the store lacked has been made good. */
-  dataRestored(): Promise<void>
+  /** What the store lacked has been made good: `whole`, unless it has been lost again meanwhile. */
+  dataRestored(): Promise<DataCheck>
+  /** What the store lacks could not be made good here; another bridge may try. */
+  leaveData(): Promise<void>
   /**
    * Finishes what bridges that died left half done inside the store, and tells what they have not
    * published.
@@ -185,6 +191,13 @@ export interface SharedStore {
   /** Whether that has happened to a broker since the last call. */
   takeLost(broker: string): Promise<boolean>
 }
+
+/** Whether a store has its data. */
+export type DataCheck =
+  /** It has; the word is another one whenever something had to be made good. */
+  | { readonly state: 'whole'; readonly data: string }
+  /** This bridge has to make it good, or another one. */
+  | { readonly state: 'lacking' | 'waiting' }
 
 /** What a bridge learns of the others. */
 export interface Beat {

@@ -22,6 +22,7 @@ export interface Shared {
 export function createShared(world: () => World | undefined): Shared {
   let back = Promise.resolve()
   let comeBack = (): void => {}
+  let data = 'first'
   const lost = new Set<string>()
   const lostListeners: (() => void)[] = []
   const beat: Beat = { others: 0, paused: false, deafMs: 0, late: false }
@@ -36,9 +37,13 @@ export function createShared(world: () => World | undefined): Shared {
       const { onLack } = made
       made.onLack = undefined
       await onLack?.()
-      return onLack ? 'lacking' : 'whole'
+      if (!onLack) return { state: 'whole', data }
+      data += '+'
+      return { state: 'lacking' }
     },
-    dataRestored: async () => {},
+    dataRestored: async () => ({ state: 'whole', data }),
+    renewClaim: async () => {},
+    leaveData: async () => {},
     takeAbandoned: async () => ({ users: [], rooms: [] }),
     brokers: async () => [],
     markLost: async (broker) => void lost.add(broker),

@@ -50,6 +50,8 @@ export async function createRedisStore(options: RedisStoreOptions): Promise<Stor
   })
   const scripts = loadSharedScripts(redis, keys, owner)
   let trimAt = 0
+  /** What Redis was when its data was claimed. */
+  let claimed = ''
   /** By how much Redis' clock is ahead of this process', in milliseconds. */
   let ahead: number | undefined
 
@@ -63,9 +65,19 @@ export async function createRedisStore(options: RedisStoreOptions): Promise<Stor
     },
     endPause: () => run(() => scripts.endPause()),
     onLost: (listener) => redis.onLost(listener),
-    checkData: () => run(async () => scripts.claimIncarnation(await redis.incarnation(), false)),
-    dataRestored: () =>
-      run(async () => void (await scripts.claimIncarnation(await redis.incarnation(), true))),
+    checkData: (mayClaim) =>
+      run(async () => {
+        const id = await redis.incarnation()
+        const check = await scripts.claimIncarnation(id, mayClaim ? 'claim' : 'look')
+        if (check.state === 'lacking') claimed = id
+        return check
+      }),
+    renewClaim: () => run(async () => void (await scripts.claimIncarnation(claimed, 'renew'))),
+    async dataRestored() {
+      await outbox.settled()
+      return run(() => scripts.claimIncarnation(claimed, 'done'))
+    },
+    leaveData: () => run(async () => void (await scripts.claimIncarnation(claimed, 'leave'))),
     async takeAbandoned() {
       if (now() >= trimAt) {
         trimAt = now() + TRIM_MS

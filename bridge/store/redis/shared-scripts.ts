@@ -1,14 +1,19 @@
+import { randomUUID } from 'node:crypto'
 import type { RedisConnection } from '../../../runtime/redis/connection.ts'
 import type { Keys } from './keys.ts'
 import { loadScript } from './script.ts'
-import type { Beat } from '../store.ts'
+import type { Beat, DataCheck } from '../store.ts'
 
 /** The scripts by which bridges tell each other how they are: one function for each. */
 export interface SharedScripts {
   /** @param sentAt when it was sent, by Redis' clock as far as that is known */
   beat(heardMs: number | null, sentAt: number | null): Promise<Beat & { readonly time: number }>
   endPause(): Promise<void>
-  claimIncarnation(id: string, isRestored: boolean): Promise<'whole' | 'lacking' | 'waiting'>
+  /** @param id what Redis is now; for `done` what it was when it was claimed */
+  claimIncarnation(
+    id: string,
+    deed: 'look' | 'claim' | 'renew' | 'done' | 'leave',
+  ): Promise<DataCheck>
 }
 
 /** Beats that are apart by no more than this are not a gap, in milliseconds. */
@@ -50,12 +55,14 @@ export function loadSharedScripts(
     async endPause() {
       await endPause([keys.pause], [owner])
     },
-    async claimIncarnation(id, isRestored) {
-      const args = [id, owner, String(RESTORE_MS), isRestored ? '1' : '0']
-      const reply = (await claimIncarnation([keys.incarnation], args)) as 0 | 1 | 2
-      return ANSWERS[reply]
+    async claimIncarnation(id, deed) {
+      const args = [id, owner, String(RESTORE_MS), deed, randomUUID()]
+      const reply = await claimIncarnation([keys.incarnation], args)
+      const [code, data] = reply as readonly [0 | 1 | 2, string]
+      const state = STATES[code]
+      return state === 'whole' ? { state, data } : { state }
     },
   }
 }
 
-const ANSWERS = ['whole', 'lacking', 'waiting'] as const
+const STATES = ['whole', 'lacking', 'waiting'] as const
