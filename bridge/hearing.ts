@@ -187,19 +187,19 @@ export function createHearing(options: HearingOptions): Hearing {
   async function whileRepeating(
     ms: number,
     repeat: () => Promise<unknown>,
-    run: () => Promise<void>,
+    work: () => Promise<void>,
   ): Promise<void> {
     let isOver = false
     let stop: Cancel = () => {}
-    const again = (): void => {
+    const repeatLater = (): void => {
       if (isOver) return
       stop = clock.after(ms, () => {
-        repeat().then(again, onError)
+        repeat().then(repeatLater, onError)
       })
     }
-    again()
+    repeatLater()
     try {
-      await run()
+      await work()
     } finally {
       isOver = true
       stop()

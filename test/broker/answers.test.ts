@@ -1,13 +1,9 @@
 import { expect } from 'chai'
 import { createAuthenticator } from '../../broker/auth/authenticator.ts'
-import type { MqttPeer, PeerOptions } from '../helpers/mqtt-peer.ts'
+import { settled, V5, type MqttPeer, type PeerOptions } from '../helpers/mqtt-peer.ts'
 import { startTcpBroker } from '../helpers/tcp-broker.ts'
 import { connectOf, packet, props, text, u16, u32 } from './gate/bytes.ts'
 import { openHouseForTest } from './gate/stranger.ts'
-
-const V5 = { version: 5 } as const satisfies PeerOptions
-
-const settled = (peer: MqttPeer): Promise<unknown> => peer.request({ cmd: 'pingreq' }, 'pingresp')
 
 describe('an acknowledgement of the wrong kind', () => {
   type Answer = 'puback' | 'pubrec' | 'pubcomp'

@@ -220,6 +220,13 @@ describe('MemoryPersistence', () => {
       expect(queued.map((packet) => packet.brokerCounter)).to.deep.equal([1])
     })
 
+    it('forget what waits when they end', async () => {
+      const store = new MemoryPersistence()
+      await store.outgoingEnqueue({ clientId: client.id }, { ...message('a', '1'), qos: 1 })
+      await store.cleanSubscriptions(client)
+      expect(await store.outgoingStream(client).toArray()).to.deep.equal([])
+    })
+
     it('remember open QoS 2 ids as long as the session, a clean one as long as its connection', async () => {
       const store = new MemoryPersistence()
       const connection = { id: 'b', clean: true }

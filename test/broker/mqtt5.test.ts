@@ -2,32 +2,10 @@ import { once } from 'node:events'
 import { connect as connectTcp } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { expect } from 'chai'
-import type { IPublishPacket } from 'mqtt-packet'
 import { createBroker } from '../../broker/index.ts'
-import { connectPeer, type MqttPeer, type PeerOptions } from '../helpers/mqtt-peer.ts'
-import { startTcpBroker, type TcpBroker } from '../helpers/tcp-broker.ts'
+import { connectPeer, said, settled, SLEEPER, V5, type PeerOptions } from '../helpers/mqtt-peer.ts'
+import { drop, startTcpBroker } from '../helpers/tcp-broker.ts'
 import { connectOf, packet, props, text, u16 } from './gate/bytes.ts'
-
-const V5 = { version: 5 } as const satisfies PeerOptions
-const SLEEPER = {
-  ...V5,
-  clientId: 'sleeper',
-  clean: false,
-  properties: { sessionExpiryInterval: 600 },
-} as const satisfies PeerOptions
-
-const said = (messages: readonly IPublishPacket[]): string[] =>
-  messages.map(({ payload }) => payload.toString())
-
-/** Waits until everything that was sent before has been dealt with. */
-const settled = (peer: MqttPeer): Promise<unknown> => peer.request({ cmd: 'pingreq' }, 'pingresp')
-
-/** Leaves, and waits until the broker knows. */
-async function drop(peer: MqttPeer, { untilConnections, broker }: TcpBroker): Promise<void> {
-  const count = broker.metrics()['connections'] ?? 0
-  peer.stream.destroy()
-  await untilConnections(count - 1)
-}
 
 /** Everything that comes from now on. */
 function watchBytes(stream: Duplex): () => Buffer {

@@ -1,28 +1,6 @@
 import { expect } from 'chai'
-import type { IPublishPacket } from 'mqtt-packet'
-import type { MqttPeer, PeerOptions } from '../helpers/mqtt-peer.ts'
-import { startTcpBroker, type TcpBroker } from '../helpers/tcp-broker.ts'
-
-const V5 = { version: 5 } as const satisfies PeerOptions
-const SLEEPER = {
-  ...V5,
-  clientId: 'sleeper',
-  clean: false,
-  properties: { sessionExpiryInterval: 600 },
-} as const satisfies PeerOptions
-
-const said = (messages: readonly IPublishPacket[]): string[] =>
-  messages.map(({ payload }) => payload.toString())
-
-/** Waits until everything that was sent before has been dealt with. */
-const settled = (peer: MqttPeer): Promise<unknown> => peer.request({ cmd: 'pingreq' }, 'pingresp')
-
-/** Leaves, and waits until the broker knows. */
-async function drop(peer: MqttPeer, { untilConnections, broker }: TcpBroker): Promise<void> {
-  const count = broker.metrics()['connections'] ?? 0
-  peer.stream.destroy()
-  await untilConnections(count - 1)
-}
+import { said, settled, SLEEPER, V5 } from '../helpers/mqtt-peer.ts'
+import { drop, startTcpBroker } from '../helpers/tcp-broker.ts'
 
 describe('shared subscriptions', () => {
   it('give each message to one of the group in turn, and to others besides', async () => {

@@ -55,6 +55,17 @@ export interface PeerOptions extends Partial<Omit<IConnectPacket, 'cmd' | 'proto
   readonly version?: 3 | 4 | 5
 }
 
+/** Somebody who speaks version 5. */
+export const V5 = { version: 5 } as const satisfies PeerOptions
+
+/** Somebody whose session outlives the connection. */
+export const SLEEPER = {
+  ...V5,
+  clientId: 'sleeper',
+  clean: false,
+  properties: { sessionExpiryInterval: 600 },
+} as const satisfies PeerOptions
+
 /** Connects to a TCP port of this machine and waits for the CONNACK; cut at the end of the test. */
 export async function connectPeer(port: number, options: PeerOptions = {}): Promise<MqttPeer> {
   return openPeer(connectTcp({ port, noDelay: true }), options)
@@ -157,4 +168,14 @@ export async function openPeer(stream: Duplex, options: PeerOptions = {}): Promi
     'connack',
   )
   return { ...peer, connack }
+}
+
+/** Resolves when everything that a peer has sent before has been dealt with. */
+export function settled(peer: MqttPeer): Promise<unknown> {
+  return peer.request({ cmd: 'pingreq' }, 'pingresp')
+}
+
+/** What messages say, in order. */
+export function said(messages: readonly IPublishPacket[]): string[] {
+  return messages.map(({ payload }) => payload.toString())
 }

@@ -25,3 +25,10 @@ export async function startTcpBroker(options: BrokerOptions = {}): Promise<TcpBr
       eventually(`${count} connections`, () => broker.metrics()['connections'] === count),
   }
 }
+
+/** Cuts a peer off, and waits until the broker knows. */
+export async function drop(peer: MqttPeer, { untilConnections, broker }: TcpBroker): Promise<void> {
+  const count = broker.metrics()['connections'] ?? 0
+  peer.stream.destroy()
+  await untilConnections(count - 1)
+}
