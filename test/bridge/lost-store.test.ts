@@ -173,6 +173,114 @@ describe('a bridge on a shared store', () => {
     expect(world.retained('users/ann')).to.include({ status: 'offline', reason: 'left' })
   })
 
+  describe('that another bridge has made good', () => {
+    const GHOST = { user: 'ghost', status: 'online', since: iso(0), lastSeen: iso(0), reason: null }
+
+    /** The readers of this bridge’s broker have this, and nobody else has. */
+    function show(topic: string, document: object | string): void {
+      world.link.send(`presence/${topic}`, document, true)
+    }
+
+    it('ends whom it shows and nobody knows', async () => {
+      const version = world.clock.now() + 1
+      show('users/ghost', { ...GHOST, connections: 1, data: null, version })
+      show('users/ghost/status', 'online')
+      show('rooms/lobby/members/ghost', { user: 'ghost', status: 'online', since: iso(0), data: 1 })
+      shared.makeGoodElsewhere()
+      await world.wait(30)
+      expect(world.retained('users/ghost')).to.include({ status: 'offline', reason: 'broker' })
+      expect(world.retained('users/ghost/status')).to.equal('offline')
+      expect(world.retained('rooms/lobby/members/ghost')).to.equal(undefined)
+    })
+
+    it('shows what is true where something later is shown', async () => {
+      await online('ann/tab', 'c1', { rooms })
+      await world.wait(2)
+      const [version, since] = [world.clock.now() + 5, iso(0)]
+      show('users/ann', { ...GHOST, user: 'ann', connections: 2, data: null, version })
+      show('rooms/lobby/members/bob', { user: 'bob', status: 'online', since, data: 1 })
+      shared.makeGoodElsewhere()
+      await world.wait(30)
+      expect(world.retained('users/ann')).to.include({ status: 'online', connections: 1 })
+      expect(world.retained('users/ann')).to.have.property('version').that.is.above(version)
+      expect(world.retained('rooms/lobby/members/bob')).to.equal(undefined)
+      expect(world.retained('rooms/lobby')).to.include({ size: 1 })
+    })
+
+    it('says once more who has left', async () => {
+      await online('ann/tab', 'c1', { rooms })
+      await world.wait(2)
+      const before = await shared.store.loadUser('ann')
+      if (!before) throw new Error('nothing is stored')
+      await left('ann/tab', 'c1')
+      await world.wait(2)
+      const now = await shared.store.loadUser('ann')
+      const expected = now?.revision ?? 0
+      await shared.store.saveUser(saveOf(before.state, { expected }))
+      shared.makeGoodElsewhere()
+      await world.clock.advance(1500)
+      await answer(world, 'b1')
+      await world.clock.advance(1500)
+      expect(world.retained('users/ann')).to.include({ status: 'offline', reason: 'left' })
+    })
+
+    it('leaves alone what is right', async () => {
+      await online('ann/tab', 'c1', { rooms })
+      await world.wait(2)
+      told()
+      shared.makeGoodElsewhere()
+      await world.clock.advance(1500)
+      await answer(world, 'b1', { 'ann/tab': { connection: 'c1', rooms, stamp: ++stamp } })
+      await world.wait(30)
+      expect(told()).to.deep.equal([])
+    })
+  })
+
+  it('holds whom it restored until all have announced themselves, and no longer', async () => {
+    await online('ann/tab', 'c1', { rooms })
+    await online('bob/tab', 'd1')
+    await world.wait(70)
+    await lose(() => shared.empty())
+    await answer(world, 'b1', { 'ann/tab': { connection: 'c1', rooms, stamp: ++stamp } })
+    await world.wait(4)
+    expect(world.retained('users/bob/status')).to.equal('online')
+    await world.wait(3)
+    expect(world.retained('users/bob/status')).to.equal('offline')
+    expect(world.retained('users/ann/status')).to.equal('online')
+  })
+
+  it('holds whom it restored for the whole grace when a broker was lost', async () => {
+    world.brokers.add('b2')
+    await online('bob/tab', 'd1', { broker: 'b2' })
+    await world.wait(70)
+    world.brokers.delete('b2')
+    await world.wait(7)
+    await lose(() => shared.empty())
+    await answer(world, 'b1')
+    await world.wait(8)
+    expect(world.retained('users/bob/status')).to.equal('online')
+    await world.wait(10)
+    expect(world.retained('users/bob/status')).to.equal('offline')
+  })
+
+  it('asks again when what is retained cannot be read: until then ends wait', async () => {
+    await online('ann/tab', 'c1')
+    await world.wait(70)
+    const read = world.link.readRetained.bind(world.link)
+    let failures = 2
+    world.link.readRetained = async (filters) => {
+      if (filters.length === 1 && failures-- > 0)
+        throw new Error('the broker closed the connection')
+      return read(filters)
+    }
+    await lose(() => shared.empty())
+    await world.wait(4)
+    await answer(world, 'b1')
+    await world.wait(20)
+    expect(failures).to.be.below(0)
+    expect(world.retained('users/ann/status')).to.equal('offline')
+  })
+
   it('publishes no room that it took while it lost sight of the store, but does so afterwards', async () => {
     await online('ann/tab', 'c1', { rooms })
     await world.wait(2)

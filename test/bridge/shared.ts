@@ -12,6 +12,8 @@ export interface Shared {
   break(): void
   /** It has nothing any more. */
   empty(): void
+  /** Another bridge has made it good. */
+  makeGoodElsewhere(): void
   /** Brokers that were taken for lost. */
   readonly lost: Set<string>
   /** Called once when the store is asked for its data; then it lacks some. */
@@ -65,6 +67,7 @@ export function createShared(world: () => World | undefined): Shared {
     },
     comeBack: () => comeBack(),
     empty: () => void (inner = create()),
+    makeGoodElsewhere: () => void (data += '+'),
     break() {
       for (const listener of lostListeners) listener()
     },

@@ -190,6 +190,31 @@ describe('the observer’s own faults', () => {
         lines: ['15 user offline broker', '15 lobby: left broker'],
       },
       {
+        fact: 'ends when whoever is there has announced itself',
+        rows: [
+          [0, restore()],
+          [1, online('tab', 'c1', { data: 'hello' })],
+          [3, { type: 'announced' }],
+        ],
+        lines: ['3 user online ×1 "hello"', '3 lobby: left broker'],
+      },
+      {
+        fact: 'ends the user, too, when nobody has',
+        rows: [
+          [0, restore()],
+          [3, { type: 'announced' }],
+        ],
+        lines: ['3 user offline broker', '3 lobby: left broker'],
+      },
+      {
+        fact: 'is not ended twice',
+        rows: [
+          [0, online('tab', 'c1')],
+          [1, { type: 'announced' }],
+        ],
+        lines: ['0 user online ×1'],
+      },
+      {
         fact: 'shows what has changed meanwhile: at once what is new, after the grace what is gone',
         rows: [
           [0, restore()],

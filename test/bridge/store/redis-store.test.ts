@@ -7,7 +7,8 @@ import {
   type RedisServer,
 } from '../../helpers/redis.ts'
 import { describeStore } from './describe-store.ts'
-import { saveOf, stateOf } from './samples.ts'
+import { connectRedis } from '../../../runtime/redis/connection.ts'
+import { member, saveOf, stateOf } from './samples.ts'
 
 let stores = 0
 
@@ -60,6 +61,74 @@ describe('on one server', () => {
       await store.saveUser(saveOf(stateOf('ann', 'b3'), { expected: ann ?? 0 }))
       expect(await store.removeUser('bob', bob ?? 0)).to.equal(true)
       expect(await other.shared?.brokers()).to.deep.equal(['b3'])
+    })
+
+    describe('about data that is lacking', () => {
+      async function check(one: Store, mayClaim = true): Promise<string | undefined> {
+        return (await one.shared?.checkData(mayClaim))?.state
+      }
+
+      /** The word for the data that is whole. */
+      async function word(one: Store): Promise<string> {
+        const found = await one.shared?.checkData(false)
+        return found?.state === 'whole' ? found.data : fail(found)
+      }
+
+      function fail(found: unknown): never {
+        throw new Error(`expected whole data, got ${JSON.stringify(found)}`)
+      }
+
+      it('is who makes it good: one, and the others wait', async () => {
+        expect(await check(store, false)).to.equal('waiting')
+        expect(await check(store)).to.equal('lacking')
+        expect(await check(store)).to.equal('lacking')
+        expect(await check(other)).to.equal('waiting')
+        const restored = await store.shared?.dataRestored()
+        expect(restored).to.deep.equal({ state: 'whole', data: await word(other) })
+      })
+
+      it('is that it was given up, so that another one can try', async () => {
+        await check(store)
+        await other.shared?.leaveData()
+        expect(await check(other)).to.equal('waiting')
+        await store.shared?.leaveData()
+        expect(await check(other)).to.equal('lacking')
+      })
+
+      it('is not that it is whole when it was lost again meanwhile', async () => {
+        await check(store)
+        const redis = await connectRedis({ url: server.url })
+        await redis.send('', ['FLUSHALL'])
+        await store.shared?.renewClaim()
+        expect(await store.shared?.dataRestored()).to.deep.equal({ state: 'waiting' })
+        expect(await check(other)).to.equal('lacking')
+        redis.close()
+      })
+
+      it('has another word each time, also after it was emptied', async () => {
+        await check(store)
+        await store.shared?.dataRestored()
+        const before = await word(other)
+        const redis = await connectRedis({ url: server.url })
+        await redis.send('', ['FLUSHALL'])
+        redis.close()
+        await check(store)
+        await store.shared?.dataRestored()
+        expect(await word(other)).to.not.equal(before)
+      })
+
+      it('is whole only when rooms know what was stored with their users', async () => {
+        await check(store)
+        const names = Array.from({ length: 300 }, (_, i) => `user-${i}`)
+        await Promise.all(
+          names.map((name) => {
+            const room = { room: 'lobby', member: member(name), leave: null }
+            return store.saveUser(saveOf(stateOf(name), { rooms: [room] }))
+          }),
+        )
+        await store.shared?.dataRestored()
+        expect(await other.roomSize('lobby')).to.equal(300)
+      })
     })
 
     it('is that a broker was taken for lost, once', async () => {
