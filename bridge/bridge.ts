@@ -78,7 +78,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
       onMessage: (message) => onMessage(message),
       onDeaf: shift,
       onSteady: () => deadlines.notice(clock.now()),
-      onReturn: () => roster.restart(),
+      onReturn: (since) => roster.wasDeaf(since),
       isThere: (broker) => roster.isThere(broker),
       isAsking: () => roster.isAsking,
       isComplete: () => roster.isComplete,

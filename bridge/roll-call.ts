@@ -35,6 +35,9 @@ export interface RollCallOptions {
   readonly onError: (error: unknown) => void
 }
 
+/** How late at most one notices that other brokers cannot be heard, in milliseconds. */
+const NOTICED_MS = 3000
+
 const NOBODY: ReadonlySet<string> = new Set()
 
 /** Creates it; nobody has been asked. */
@@ -52,6 +55,7 @@ export function createRollCall(options: RollCallOptions): RollCall {
   })
   let calls = 0
   let hearsOthers = true
+  let heardOthersAt = clock.now()
 
   function begin(expectForeign: boolean): string {
     const name = `${id}-${++calls}`
@@ -93,9 +97,10 @@ export function createRollCall(options: RollCallOptions): RollCall {
       hearsOthers = scope?.hearsOthers?.() ?? true
       if (!hearsOthers) return
       if (!couldHear) {
-        roster.restart()
+        roster.wasDeaf(heardOthersAt - NOTICED_MS)
         call()
       }
+      heardOthersAt = clock.now()
       roster.tick()
     },
     async answerLoss() {

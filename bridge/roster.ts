@@ -23,6 +23,8 @@ export interface Roster {
   tick(): void
   /** The observer was deaf: nobody was silent meanwhile. */
   shift(ms: number): void
+  /** Since then heartbeats may not have come through, until now: that much of nobody's silence counts. */
+  wasDeaf(since: number): void
   /** The link was down: every broker, and who has to answer, gets the full time again. */
   restart(): void
   /**
@@ -86,6 +88,8 @@ export function createRoster(options: RosterOptions): Roster {
   const { clock, only, onUnknown, onCensus, onLost } = options
   const brokers = new Map<string, Known>()
   let call: Call | undefined
+  /** What was before counts as deaf already. */
+  let deafUntil = -Infinity
 
   function isOurs(broker: string): boolean {
     return only === undefined || broker === only
@@ -94,6 +98,14 @@ export function createRoster(options: RosterOptions): Roster {
   /** Ends the call for one broker: what it has not announced by now is lost. */
   function conclude({ answers }: Call, broker: string | null): void {
     onCensus(broker, (user) => keysOf(answers, broker, user))
+  }
+
+  function shift(ms: number): void {
+    const now = clock.now()
+    for (const known of brokers.values()) known.heardAt = Math.min(now, known.heardAt + ms)
+    if (!call) return
+    call.forgetAt += ms
+    if (call.foreignUntil !== undefined) call.foreignUntil += ms
   }
 
   return {
@@ -156,11 +168,11 @@ export function createRoster(options: RosterOptions): Roster {
       if (call && now >= call.forgetAt) call = undefined
       forgetLost(brokers, now)
     },
-    shift(ms) {
-      for (const known of brokers.values()) known.heardAt += ms
-      if (!call) return
-      call.forgetAt += ms
-      if (call.foreignUntil !== undefined) call.foreignUntil += ms
+    shift,
+    wasDeaf(since) {
+      const now = clock.now()
+      shift(now - Math.max(since, deafUntil) + TELL_MS)
+      deafUntil = now
     },
     restart() {
       const now = clock.now()

@@ -60,8 +60,8 @@ export interface SharingOptions {
   readonly onDeaf: (ms: number) => Promise<void>
   /** Deadlines may be acted upon again. */
   readonly onSteady: () => void
-  /** They may, after a time without the store: who was silent meanwhile may have been out of reach. */
-  readonly onReturn: () => void
+  /** They may, after the store was away since then: who was silent meanwhile may have been out of reach. */
+  readonly onReturn: (since: number) => void
   /** Whether a broker is there, as far as anybody knows. */
   readonly isThere: (broker: string) => boolean
   /** Whether brokers have yet to answer the roll call. */
@@ -131,7 +131,7 @@ export function createSharing(options: SharingOptions): Sharing {
     // Arrivals may have waited, and deadlines have passed meanwhile.
     lateEnds.hold()
     if (!isBehind) callEnds()
-    if (wasAway) options.onReturn()
+    if (wasAway) options.onReturn(awaySince)
     wasAway = false
     options.onSteady()
   }
@@ -160,8 +160,9 @@ export function createSharing(options: SharingOptions): Sharing {
 
   function onBack(ms: number): void {
     logger.warn({ ms }, 'the store answers again')
+    const since = clock.now() - ms
+    awaySince = wasAway ? Math.min(awaySince, since) : since
     wasAway = true
-    awaySince = clock.now() - ms
     isBehind = true
     startRefresh()
   }

@@ -236,6 +236,26 @@ describe('a bridge on a shared store', () => {
     })
   })
 
+  for (const { title, silentFor, lost } of [
+    { title: 'counts the silence of a broker on when it is back', silentFor: 7, lost: true },
+    { title: 'does not count the time without it as a silence', silentFor: 1, lost: false },
+  ]) {
+    it(title, async () => {
+      world.brokers.add('b2')
+      await online('bob/tab', 'd1', { broker: 'b2' })
+      await world.wait(10)
+      world.brokers.delete('b2')
+      await world.wait(silentFor)
+      await lose(undefined)
+      await answer(world, 'b1')
+      await world.wait(4)
+      const stored = await shared.store.loadUser('bob')
+      expect(stored?.state.connections.map(({ status }) => status)).to.deep.equal([
+        lost ? 'grace' : 'up',
+      ])
+    })
+  }
+
   it('holds whom it restored until all have announced themselves, and no longer', async () => {
     await online('ann/tab', 'c1', { rooms })
     await online('bob/tab', 'd1')

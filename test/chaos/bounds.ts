@@ -17,6 +17,7 @@ export const BOUNDS = {
   aftermath: { ms: 2000, why: 'ends read so soon after a broker was stopped count as its own' },
   settled: { ms: 10_000, why: 'after a fault of ours: until everything is exact again' },
   relink: { ms: 2000, why: 'a bridge tries a broker that is gone again every second' },
+  written: { ms: 2000, why: 'until what has waited for Redis is in it' },
   subscribed: { ms: 2000, why: 'until a new reader has everything that is retained' },
 } as const satisfies Record<string, { readonly ms: number; readonly why: string }>
 

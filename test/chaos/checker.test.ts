@@ -121,6 +121,33 @@ describe('the checker of the chaos', () => {
       ['when nothing happens', history([]), reading()],
       ['when somebody comes and stays', history([life(5000)]), reading(...online(5010))],
       [
+        'when what was acknowledged without Redis is lost with its broker',
+        history(
+          [
+            life(5000, { said: [said(1, 5005, ['den'])], end: ended('closed', 8500) }),
+            life(8800, {
+              client: 'a2',
+              said: [said(2, 9000, ['den'])],
+              end: ended('broker', 10_000),
+            }),
+          ],
+          {
+            outages: [
+              outage('redis', 'stop', 8000, 12_000),
+              outage('broker', 'kill', 10_000, 11_000),
+            ],
+          },
+        ),
+        reading(
+          ...inDen,
+          ...joins,
+          ...offline(13_000),
+          [13_000, 'rooms/den/members/ann', ''],
+          snapshot(13_000, 3),
+          diff(13_000, 3, 2, { size: 0, left: [leave] }),
+        ),
+      ],
+      [
         'when a later snapshot stands in for one that a diff leads to',
         history([life(5000, { said: [said(1, 5005, ['den'])] })]),
         reading(
@@ -359,6 +386,14 @@ describe('the checker of the chaos', () => {
         'a fold unlike its snapshot',
         history([life(5000, { said: [said(1, 5005, ['den'])] })]),
         reading(...inDen, ...joins, snapshot(6000, 3), diff(6000, 3, 2, {})),
+      ],
+      [
+        'that what was acknowledged before Redis was away is lost with its broker',
+        'not shown in time',
+        history([life(5000, { said: [said(1, 6000, ['den'])], end: ended('broker', 60_000) })], {
+          outages: [outage('redis', 'stop', 7000, 9000), outage('broker', 'kill', 60_000, 61_000)],
+        }),
+        reading(...online(5010), ...offline(60_000 + GRACE.broker)),
       ],
       [
         'a diff that comes before its snapshot',

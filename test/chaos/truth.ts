@@ -48,7 +48,7 @@ export function findTruth(history: History): ReadonlyMap<string, Truth> {
   const outages = history.outages.toSorted((a, b) => a.from - b.from)
   const claims = new Map<string, Claim[]>()
   const byClient = new Map<string, Life[]>()
-  for (const life of history.lives) {
+  for (const life of history.lives.map((each) => withoutLost(each, outages))) {
     const id = `${life.user} ${life.client}`
     byClient.set(id, [...(byClient.get(id) ?? []), life])
   }
@@ -133,6 +133,33 @@ function createClaims(life: Life, client: readonly Life[], history: History): Ma
         ),
     }
   })
+}
+
+/**
+ * The same without acknowledgements that may be void: while Redis is away a broker keeps in memory what it
+ * acknowledges, and with the broker that is gone.
+ */
+function withoutLost(life: Life, outages: readonly Outage[]): Life {
+  const away = outages.filter(
+    ({ part, harm }) => part === 'redis' || (part === 'line' && harm === 'stall'),
+  )
+  const ends = outages.filter(
+    ({ part, harm, target }) => part === 'broker' && harm !== 'stop' && target === life.broker,
+  )
+  const isLost = (ackedAt: number | null): boolean =>
+    ackedAt !== null &&
+    away.some(
+      ({ from, to }) =>
+        ackedAt >= from &&
+        ackedAt <= to + BOUNDS.written.ms &&
+        ends.some((end) => end.from >= ackedAt && end.from <= to + BOUNDS.written.ms),
+    )
+  const keep = (ackedAt: number | null): number | null => (isLost(ackedAt) ? null : ackedAt)
+  return {
+    ...life,
+    upAt: keep(life.upAt),
+    said: life.said.map((said) => ({ ...said, ackedAt: keep(said.ackedAt) })),
+  }
 }
 
 /** When everybody has been shown a document. */

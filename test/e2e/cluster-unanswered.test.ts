@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { startCluster } from '../helpers/cluster.ts'
 import { connectPeer, type MqttPeer } from '../helpers/mqtt-peer.ts'
-import { json, watch } from '../helpers/presence-reader.ts'
+import { isOffline, json, watch } from '../helpers/presence-reader.ts'
 import { eventually, within } from '../helpers/within.ts'
 
 const TAKEN_OVER = 0x8e
@@ -84,5 +84,22 @@ describe('a client that moves while Redis does not answer', function () {
     publisher.publish({ topic: 'news/end', qos: 1 })
     const kept = await within(5000, 'what was kept', back.until('news/end'))
     expect(kept.map(({ topic }) => topic)).to.deep.equal(['news/new'])
+  })
+
+  it('is gone where it came first, though it was only for a moment where it came last', async () => {
+    const cluster = await startCluster(2, { flags: ['--grace-closed', '2s'] })
+    const connect = (index: number): Promise<MqttPeer> => {
+      const who = { version: 5, clientId: 'phone', username: 'alice' } as const
+      return connectPeer(cluster.at(index).mqttPort, who)
+    }
+    const reader = await watch(cluster.at(0), 'presence/users/alice')
+    cluster.redis.signal('SIGSTOP')
+    const first = await connect(0)
+    const second = await connect(1)
+    second.stream.destroy()
+    await second.closed
+    cluster.redis.signal('SIGCONT')
+    expect(await within(15_000, 'the first one ends', first.closed)).to.equal(TAKEN_OVER)
+    await reader.next(isOffline('alice'), 15_000)
   })
 })
