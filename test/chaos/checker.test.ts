@@ -148,6 +148,33 @@ describe('the checker of the chaos', () => {
         ),
       ],
       [
+        'when what was acknowledged before bridges were there again is lost with its broker',
+        history(
+          [
+            life(5000, { said: [said(1, 5005, ['den'])], end: ended('closed', 8500) }),
+            life(8800, {
+              client: 'a2',
+              said: [said(2, 9000, ['den'])],
+              end: ended('broker', 10_000),
+            }),
+          ],
+          {
+            outages: [
+              outage('broker', 'kill', 7000, 8500),
+              outage('broker', 'kill', 10_000, 11_000),
+            ],
+          },
+        ),
+        reading(
+          ...inDen,
+          ...joins,
+          ...offline(13_000),
+          [13_000, 'rooms/den/members/ann', ''],
+          snapshot(13_000, 3),
+          diff(13_000, 3, 2, { size: 0, left: [leave] }),
+        ),
+      ],
+      [
         'when a later snapshot stands in for one that a diff leads to',
         history([life(5000, { said: [said(1, 5005, ['den'])] })]),
         reading(

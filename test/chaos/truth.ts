@@ -136,23 +136,26 @@ function createClaims(life: Life, client: readonly Life[], history: History): Ma
 }
 
 /**
- * The same without acknowledgements that may be void: while Redis is away a broker keeps in memory what it
- * acknowledges, and with the broker that is gone.
+ * The same without acknowledgements that may be void: while Redis is away, or no bridge is there again, a broker
+ * has in its memory alone what it acknowledges, and takes it along when it is killed.
  */
 function withoutLost(life: Life, outages: readonly Outage[]): Life {
-  const away = outages.filter(
-    ({ part, harm }) => part === 'redis' || (part === 'line' && harm === 'stall'),
-  )
-  const ends = outages.filter(
-    ({ part, harm, target }) => part === 'broker' && harm !== 'stop' && target === life.broker,
-  )
+  const isEnd = ({ part, harm, target }: Outage): boolean =>
+    part === 'broker' && harm !== 'stop' && target === life.broker
+  const isAway = ({ part, harm }: Outage): boolean =>
+    part === 'redis' || (part === 'line' && harm === 'stall')
+  const alone = outages.flatMap((outage) => {
+    const ms = isEnd(outage) ? BOUNDS.relink.ms : isAway(outage) ? BOUNDS.written.ms : undefined
+    return ms === undefined ? [] : [{ from: outage.from, to: outage.to + ms }]
+  })
+  const ends = outages.filter(isEnd)
   const isLost = (ackedAt: number | null): boolean =>
     ackedAt !== null &&
-    away.some(
+    alone.some(
       ({ from, to }) =>
         ackedAt >= from &&
-        ackedAt <= to + BOUNDS.written.ms &&
-        ends.some((end) => end.from >= ackedAt && end.from <= to + BOUNDS.written.ms),
+        ackedAt <= to &&
+        ends.some((end) => end.from >= ackedAt && end.from <= to),
     )
   const keep = (ackedAt: number | null): number | null => (isLost(ackedAt) ? null : ackedAt)
   return {
