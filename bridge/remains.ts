@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import {
   isJsonObject,
   parseJson,
@@ -36,6 +37,9 @@ export interface Remains {
   readonly members: MembersByRoom
 }
 
+/** Messages that are read before other work gets its turn. */
+const SLICE = 500
+
 /** A state of a user with many rooms nests no deeper than this. */
 const MAX_DEPTH = 48
 
@@ -51,7 +55,9 @@ export async function readRemains(link: Link, topics: Topics): Promise<Remains> 
   const counts = new Map<string, string>()
   const members = new Map<string, Map<string, Member>>()
   const decoder = new TextDecoder()
+  let read = 0
   for (const message of await link.readRetained(filters.map((filter) => `${root}/${filter}`))) {
+    if (++read % SLICE === 0) await nextTurn()
     const topic = parseTopic(root, message.topic)
     const text = decoder.decode(message.payload)
     if (topic?.kind === 'user') {
