@@ -49,6 +49,9 @@ export interface UsersOptions {
 /** How soon an offline user is forgotten again when that was not finished, in milliseconds. */
 const RETRY_MS = 60_000
 
+/** What is applied later than this is told as what it is: late. In milliseconds. */
+const LATE_MS = 1000
+
 /** How often a step is tried again when other bridges are faster, before it is given up as broken. */
 const MAX_ATTEMPTS = 100
 
@@ -90,8 +93,16 @@ export function createUsers(options: UsersOptions): Users {
     return sharing.lateEnds.holds(input, stored?.state.connections)
   }
 
-  /** Resolves to nothing when the input has to wait without keeping others waiting. */
-  async function transact(user: string, input: Input): Promise<readonly Effect[] | undefined> {
+  /**
+   * Resolves to nothing when the input has to wait without keeping others waiting.
+   *
+   * @param since when it came, in milliseconds since the epoch
+   */
+  async function transact(
+    user: string,
+    input: Input,
+    since: number,
+  ): Promise<readonly Effect[] | undefined> {
     const print =
       sharing && input.type === 'document' ? printOf(input.client, input.document) : undefined
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
@@ -101,7 +112,8 @@ export function createUsers(options: UsersOptions): Users {
       if (print && !heard) return []
       const now = clock.now()
       const before = stored?.state ?? createUserState(user)
-      const [after, effects] = step(before, input, now, policy)
+      const told = sharing ? asLate(input, since, now) : input
+      const [after, effects] = step(before, told, now, policy)
       if (effects.some(({ type }) => type === 'forget')) {
         if (stored && !(await forget(stored))) continue
         return effects
@@ -200,7 +212,8 @@ export function createUsers(options: UsersOptions): Users {
 
   return {
     async apply(user, input) {
-      const run = (): Promise<readonly Effect[] | undefined> => transact(user, input)
+      const since = clock.now()
+      const run = (): Promise<readonly Effect[] | undefined> => transact(user, input, since)
       // Whatever else has its turn may be waiting for the deadlines to be moved.
       const passes = sharing && input.type === 'shift'
       let effects = await (passes ? run() : inTurn(user, run))
@@ -215,6 +228,17 @@ export function createUsers(options: UsersOptions): Users {
     },
     publish,
   }
+}
+
+/**
+ * What has waited for long is no news: another bridge may have applied what its client has said since over a later
+ * connection, at a broker whose stamps tell nothing of these. It is said again, as of when it came.
+ */
+function asLate(input: Input, since: number, now: number): Input {
+  if (input.type !== 'document' || now - since < LATE_MS) return input
+  const { document } = input
+  if (document.broker === undefined || document.status === 'offline') return input
+  return { ...input, document: { lastSeen: since, ...document } }
 }
 
 /** The connection that says it. */

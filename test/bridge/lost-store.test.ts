@@ -396,6 +396,21 @@ describe('a bridge on a shared store', () => {
     })
   }
 
+  it('does not take for news what has waited, when its client has come back by another broker', async () => {
+    world.brokers.add('b2')
+    await online('ann/tab', 'c1', { rooms: { lobby: 1, den: 1 }, data: 'old' })
+    await world.wait(2)
+    await lose(undefined, () => online('ann/tab', 'c1', { rooms: { den: 1 } }))
+    // The answer of that broker to the roll call comes first.
+    const said = { rooms: { lobby: 1, den: 1 }, data: 'new', stamp: ++stamp }
+    await answer(world, 'b2', { 'ann/tab': { connection: 'd1', ...said } })
+    await world.wait(5)
+    expect(world.retained('users/ann')).to.include({ data: 'new', connections: 1 })
+    expect(world.retained('rooms/lobby')).to.include({ size: 1 })
+    const stored = await shared.store.loadUser('ann')
+    expect(stored?.state.connections.map(({ id }) => id)).to.deep.equal(['d1'])
+  })
+
   it('shows nobody as offline between the return of its link and the answer to its roll call', async () => {
     await online('ann/tab', 'c1')
     await left('ann/tab', 'c1')

@@ -46,7 +46,8 @@ function outage(
 }
 
 function history(lives: readonly Life[], more: Partial<History> = {}): History {
-  return { lives, outages: [], isVolatile: false, isShared: true, ...more }
+  const fixed = { isVolatile: false, isShared: true, isAlone: false }
+  return { lives, outages: [], ...fixed, ...more }
 }
 
 type Line = readonly [at: number, topic: string, payload: unknown]
@@ -173,6 +174,17 @@ describe('the checker of the chaos', () => {
           snapshot(13_000, 3),
           diff(13_000, 3, 2, { size: 0, left: [leave] }),
         ),
+      ],
+      [
+        'when Redis and the only broker lose everything in one moment',
+        history([life(5000, { end: ended('broker', 10_000) })], {
+          isAlone: true,
+          outages: [
+            outage('redis', 'empty', 9000, 10_500),
+            outage('broker', 'kill', 10_000, 11_000),
+          ],
+        }),
+        reading(...online(5010), ...offline(12_000)),
       ],
       [
         'when a later snapshot stands in for one that a diff leads to',
@@ -302,6 +314,18 @@ describe('the checker of the chaos', () => {
         'a false offline',
         history([life(5000, { end: ended('closed', 20_000) }), life(20_500, { client: 'a2' })]),
         reading(...online(5010), ...offline(22_500), ...online(22_600)),
+      ],
+      [
+        'a false offline when one of them is left',
+        'a false offline',
+        history([life(5000, { end: ended('broker', 10_000) })], {
+          isAlone: true,
+          outages: [
+            outage('redis', 'kill', 9000, 10_500),
+            outage('broker', 'kill', 10_000, 11_000),
+          ],
+        }),
+        reading(...online(5010), ...offline(12_000)),
       ],
       [
         'a false offline while a broker is stopped',

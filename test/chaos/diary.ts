@@ -59,6 +59,7 @@ export function createDiary(topology: Topology): Diary {
       outages,
       isVolatile: topology === 'single',
       isShared: topology !== 'single',
+      isAlone: topology === 'bridges',
     }),
     nextNumber: () => ++documents,
   }

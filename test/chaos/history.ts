@@ -69,4 +69,6 @@ export interface History {
   readonly isVolatile: boolean
   /** Whether several bridges publish. */
   readonly isShared: boolean
+  /** Whether one broker alone has what is retained: with its memory and that of Redis everything is gone. */
+  readonly isAlone: boolean
 }

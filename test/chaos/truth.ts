@@ -172,12 +172,29 @@ function knownBy({ ackedAt }: Said, outages: readonly Outage[]): number {
 }
 
 /** Until when a connection is shown at least. Presence that lives in a server dies with it. */
-function endsNoEarlier({ askedAt, end }: Life, { outages, isVolatile }: History): number {
-  const death = isVolatile
-    ? outages.find(({ part, harm, from }) => part === 'server' && harm !== 'stop' && from > askedAt)
-    : undefined
-  const deathAt = death?.from ?? Number.POSITIVE_INFINITY
+function endsNoEarlier({ askedAt, end }: Life, history: History): number {
+  const { isVolatile } = history
+  const deathAt = deaths(history).find((at) => at > askedAt) ?? Number.POSITIVE_INFINITY
   return Math.min(end ? earliestOf(end, isVolatile) : Number.POSITIVE_INFINITY, deathAt)
+}
+
+/** When everything that was known is lost; in their order. */
+function deaths({ outages, isVolatile, isAlone }: History): readonly number[] {
+  const killed = outages.filter(
+    ({ part, harm }) => (part === 'server' || part === 'broker') && harm !== 'stop',
+  )
+  if (isVolatile) return killed.map(({ from }) => from)
+  if (!isAlone) return []
+  const emptied = outages.filter(({ harm }) => harm === 'empty')
+  // What one of them has lost is made good from the other one when bridges have found it again.
+  const isOverBy = ({ to }: Outage): number => to + BOUNDS.relink.ms + BOUNDS.written.ms
+  return emptied
+    .flatMap((redis) =>
+      killed
+        .filter((broker) => broker.from <= isOverBy(redis) && redis.from <= isOverBy(broker))
+        .map((broker) => Math.min(broker.from, redis.from)),
+    )
+    .toSorted((a, b) => a - b)
 }
 
 /** Joins the times of several connections: who is back early enough has never been gone. */
