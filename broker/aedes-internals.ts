@@ -165,6 +165,11 @@ export function wantsCleanStart(client: AedesClient): boolean {
   return client._cleanStart
 }
 
+/** Whether Aedes has given a client its id. */
+export function hasAssignedId(client: AedesClient): boolean {
+  return client.id.startsWith('aedes_')
+}
+
 /** Whether a version 5 client takes reason strings with acknowledgements. */
 export function wantsReasons(client: AedesClient): boolean {
   return client._requestProblemInformation !== false

@@ -206,7 +206,7 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
     clock,
     wipe(clientId) {
       void store.cleanSubscriptions({ id: clientId })
-      others?.clients.forget(clientId)
+      void others?.clients.end(clientId)
     },
   })
   let draining: Promise<void> | undefined
@@ -291,13 +291,21 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
   /** Other brokers took this one for dead: they have its sessions, and think its clients gone. */
   function startAnew(): void {
     for (const clientId of store.sessions()) {
-      if (clientOf(aedes, clientId)) continue
-      store.dropSession(clientId)
-      sessions.drop(clientId)
-      others?.clients.forget(clientId)
+      if (!clientOf(aedes, clientId)) dropSession(clientId)
     }
     // Who has a session fetches it by coming back.
-    for (const { client } of registry.all()) if (!client.clean) dismiss(client, SERVER_BUSY)
+    for (const { client } of registry.all()) {
+      if (!client.clean) dismiss(client, SERVER_BUSY, undefined, () => dropSession(client.id))
+    }
+  }
+
+  /** Another broker has the session of a client, unless that comes back at this very moment. */
+  function dropSession(clientId: string): void {
+    hooks.inLine(clientId, () => {
+      if (clientOf(aedes, clientId)) return
+      others?.drop(clientId)
+      sessions.drop(clientId)
+    })
   }
 
   function kick(clientId: string): void {

@@ -1,75 +1,22 @@
-import type { Aedes, AuthenticateError, Client, ConnectPacket } from 'aedes'
-import { createTopics } from '../protocol/index.ts'
-import type { Clock } from '../runtime/clock.ts'
-import {
-  imposeKeepalive,
-  replaceWill,
-  stopKeepaliveTimer,
-  wantsCleanStart,
-  willOfConnect,
-  type AedesClient,
-} from './aedes-internals.ts'
-import { admit } from './auth/admission.ts'
-import {
-  IDENTIFIER_REJECTED,
-  UNAVAILABLE,
-  type ConnectRefusal,
-  type Door,
-  type Verdict,
-} from './auth/door.ts'
-import type { Expiry } from './auth/expiry.ts'
+import type { Aedes, Client, ConnectPacket } from 'aedes'
+import { imposeKeepalive, stopKeepaliveTimer, type AedesClient } from './aedes-internals.ts'
+import type { Verdict } from './auth/door.ts'
 import { connectAuthorization } from './authorization.ts'
 import { createConnectionIds } from './connection-id.ts'
 import { openConnection, type Connection } from './connection.ts'
 import { credentialsOf } from './credentials.ts'
 import { causeOfEnd, causeOfError } from './ends.ts'
-import { createTally } from './limits/tally.ts'
-import type { Cluster } from './cluster/cluster.ts'
+import { createEntrance } from './entrance.ts'
 import { isSharedName } from './fanout/shared-name.ts'
-import type { Sessions } from './limits/sessions.ts'
-import type { Usage } from './limits/usage.ts'
-import type { Liveness } from './liveness/liveness.ts'
-import type { Metrics } from './metrics.ts'
-import type { ResolvedOptions } from './options.ts'
-import type { Announcer } from './presence/announcer.ts'
-import type { MemoryPersistence } from './persistence/memory-persistence.ts'
+import type { HookContext } from './hook-context.ts'
 import { createDocumentOrder } from './presence/document-order.ts'
-import type { Registry } from './registry.ts'
-import { rewriteConnack } from './sessions/connack.ts'
 import { createConnectQueue } from './sessions/connect-queue.ts'
 import { watchDelayedWills } from './sessions/delayed-wills.ts'
 import { boundOpenMessages } from './sessions/open-messages.ts'
 import { createPace } from './sessions/pace.ts'
 import { publishInOrder } from './sessions/publish-in-order.ts'
 import { createSuccession, type Succession } from './sessions/succession.ts'
-import { endPredecessor } from './sessions/takeover.ts'
 import type { ConnectionInfo } from './transport/connection-info.ts'
-
-/** What the hooks work with. */
-export interface HookContext extends ResolvedOptions {
-  readonly clock: Clock
-  readonly announcer: Announcer
-  readonly registry: Registry
-  readonly liveness: Liveness
-  readonly metrics: Metrics
-  readonly door: Door
-  readonly expiry: Expiry
-  readonly sessions: Sessions
-  readonly usage: Usage
-  readonly store: MemoryPersistence
-  /** The other brokers, where there are some. */
-  readonly others: Cluster | undefined
-  readonly onError: (error: unknown) => void
-  /** How many QoS 2 messages a version 5 client may have open. */
-  readonly receiveMaximum: number
-  /** Makes a new client's subscriptions the fan-out's. */
-  readonly adopt: (client: Client) => void
-  readonly warn: (fields: object, message: string) => void
-  /** Ends a connection; a version 5 client is told why. */
-  readonly disconnect: (client: Client, reasonCode: number, reason: string) => void
-  /** Whether the broker ends connections by itself. */
-  readonly isClosing: () => boolean
-}
 
 /** A keepalive longer than this is none as far as presence is concerned, in seconds. */
 const LONG_KEEPALIVE = 60
@@ -79,11 +26,6 @@ const RECEIVE_MAXIMUM_EXCEEDED = 0x93
 
 /** How long Aedes has to report the end of a closed socket before the broker goes ahead, in milliseconds. */
 const REPORT_WITHIN_MS = 1000
-
-const ANOTHERS_CLIENT_ID: ConnectRefusal = {
-  returnCode: IDENTIFIER_REJECTED,
-  reason: 'its client id is another user’s',
-}
 
 /** What the other brokers ask of this one's clients. */
 interface Hooks extends Pick<Succession, 'expect'> {
@@ -95,16 +37,15 @@ interface Hooks extends Pick<Succession, 'expect'> {
 
 /** Puts presence between Aedes and its clients, from CONNECT to the end. */
 export function connectHooks(aedes: Aedes, context: HookContext): Hooks {
-  const { root, clock, announcer, registry, liveness, metrics, warn, others } = context
-  const topics = createTopics(root)
+  const { clock, announcer, registry, liveness, metrics, warn, others } = context
   const queue = createConnectQueue()
   const nextId = createConnectionIds(() => clock.now())
   const succession = createSuccession(clock, (clientId) => queue.isBusy(clientId))
   const verdicts = new WeakMap<AedesClient, Verdict>()
-  const inside = createTally<Connection>()
   const order = createDocumentOrder(clock)
   const pace = createPace()
   const wills = watchDelayedWills(aedes)
+  const entrance = createEntrance(aedes, context, wills)
 
   connectAuthorization(aedes, context, {
     causeOf: (connection) => causeOfEnd(connection, isOurFault()),
@@ -182,99 +123,7 @@ export function connectHooks(aedes: Aedes, context: HookContext): Hooks {
 
   aedes.authenticate = (anyClient, username, _password, callback) => {
     const client = anyClient as AedesClient
-    const connection = registry.get(client)
-    const verdict = verdicts.get(client)
-    if (verdict?.kind === 'refused') return refuse(verdict.refusal)
-    // What it would take now nobody would give back.
-    const isGone = !connection || !verdict || connection.state === 'ended'
-    if (isGone) return refuse({ returnCode: UNAVAILABLE, reason: 'it has gone' })
-    const isAssigned = client.id.startsWith('aedes_')
-    const admission = admit(verdict, { clientId: client.id, isAssigned, username }, context)
-    if (!admission.ok) return refuse({ returnCode: IDENTIFIER_REJECTED, reason: admission.error })
-    const { identity, grant, owner, expiresAt } = admission.value
-    const { user, isBridge } = identity
-    const { maxConnectionsPerUser } = context.limits
-    // A takeover makes one out of two.
-    const isMore = !context.sessions.isLive(client.id)
-    if (isMore && !isBridge && inside.count(user) >= maxConnectionsPerUser) {
-      metrics.refusedUserConnections++
-      return refuse({ returnCode: UNAVAILABLE, reason: 'its user has too many connections' })
-    }
-    // Only where it is known whose name it is.
-    if (owner !== undefined && !isBridge && !context.usage.mayConnect(owner)) {
-      metrics.refusedFastConnects++
-      return refuse({ returnCode: UNAVAILABLE, reason: 'its user connects too often' })
-    }
-    if (isAssigned) enter()
-    else claimEverywhere(connection, owner ?? '', enter, () => refuse(ANOTHERS_CLIENT_ID))
-
-    function enter(): void {
-      if (!connection) return
-      if (!context.sessions.claim(client.id, owner)) return refuse(ANOTHERS_CLIENT_ID)
-      inside.add(connection, user)
-      connection.identity = identity
-      connection.grant = grant
-      context.expiry.set(connection, expiresAt)
-      const will = willOfConnect(client)
-      if (!will && identity.present) {
-        // Who brings no will gets one; its payload is written when it is known how the connection ended.
-        const topic = topics.connection(user, identity.client)
-        replaceWill(client, { topic, payload: Buffer.from('offline'), qos: 1, retain: false })
-      }
-      endPredecessor(aedes, client.id, () => {
-        welcome(client)
-        callback(null, true)
-      })
-    }
-
-    function refuse({ returnCode, reason }: ConnectRefusal): void {
-      metrics.refusedConnects++
-      rewriteConnack(client)
-      const error: AuthenticateError = Object.assign(new Error(reason), { returnCode })
-      callback(error, false)
-    }
-  }
-
-  /** Claims a client id among all brokers. */
-  function claimEverywhere(
-    connection: Connection,
-    owner: string,
-    then: () => void,
-    refused: () => void,
-  ): void {
-    if (!others) return then()
-    const { id, client } = connection
-    others
-      .claim(client.id, id, owner, wantsCleanStart(client))
-      .then((claim) => {
-        connection.claim = claim
-        if (client.closed) return releaseEverywhere(client.id, id, 0)
-        if (claim === undefined) return refused()
-        return then()
-      })
-      .catch(context.onError)
-  }
-
-  function releaseEverywhere(clientId: string, connection: string, keptMs: number): void {
-    others?.clients.release(clientId, connection, keptMs).catch((error: unknown) => {
-      warn({ error: String(error) }, 'other brokers could not be told about a client id')
-    })
-  }
-
-  /** Nobody else has its client id any more, and its CONNACK is next. */
-  function welcome(client: AedesClient): void {
-    const { store } = context
-    registry.infoOf(client)?.welcome?.()
-    const isClean = wantsCleanStart(client)
-    // The session of the old connection ends here.
-    if (isClean) wills.publish(client.id)
-    const isResumed = !isClean && store.hasSession(client.id)
-    rewriteConnack(client, (connack) => {
-      // [MQTT-3.2.2-2] (5: -3): Aedes knows of sessions with subscriptions only.
-      connack.sessionPresent = isResumed
-      // There are: the fan-out has them.
-      delete connack.properties?.sharedSubscriptionAvailable
-    })
+    entrance.admit(client, verdicts.get(client), username, callback)
   }
 
   aedes.on('client', (client: Client) => {
@@ -321,20 +170,7 @@ export function connectHooks(aedes: Aedes, context: HookContext): Hooks {
       announcer.end(connection, causeOfEnd(connection, isOurFault()))
     }
     registry.remove(connection)
-    release(connection)
-  }
-
-  function release(connection: Connection): void {
-    const { client, identity } = connection
-    if (!inside.remove(connection) || !identity) return
-    context.expiry.forget(connection)
-    context.usage.forget(connection)
-    const { version, sessionExpiryInterval } = client
-    const expiresInMs = version === 5 ? 1000 * sessionExpiryInterval : Infinity
-    context.sessions.release(client.id, identity.user, !client.clean, expiresInMs)
-    const keptMs = client.clean ? 0 : Math.min(expiresInMs, context.limits.sessionExpiryMs)
-    releaseEverywhere(client.id, connection.id, keptMs)
-    others?.wills.delete(client.id, connection.id)
+    entrance.release(connection)
   }
 
   function isOurFault(): boolean {

@@ -1,15 +1,26 @@
-import type { Script } from '../../runtime/redis/script.ts'
-import type { ClusterKeys } from './keys.ts'
+import type { AdoptedSession } from './adoption.ts'
+import {
+  createClaimScripts,
+  type Claim,
+  type ClaimScriptsOptions,
+  type ToldClaim,
+} from './claim-scripts.ts'
 
 /** To whom a client id belongs, in all brokers together. */
 export interface ClientClaims {
   /**
    * Somebody connects with a client id.
    *
+   * @param isWanted whether somebody still waits for the answer when it comes
    * @returns undefined when the id is somebody else's
    * @throws when Redis does not answer
    */
-  claim(clientId: string, connection: string, user: string): Promise<Claim | undefined>
+  claim(
+    clientId: string,
+    connection: string,
+    user: string,
+    isWanted?: () => boolean,
+  ): Promise<Claim | undefined>
   /**
    * Redis does not answer: the claim counts from here, and {@link ClientClaims.reclaim} tells Redis later.
    *
@@ -17,20 +28,36 @@ export interface ClientClaims {
    * @returns the number of the claim, comparable with those of all brokers
    */
   assume(clientId: string, connection: string, user: string, at: number): number
-  /** A connection that had claimed its client id is over; its session is kept for so long, or not (0). */
+  /**
+   * A connection that had claimed its client id was not let in: who had the id here before has it again.
+   *
+   * @returns whether somebody had
+   */
+  withdraw(clientId: string, connection: string): boolean
+  /**
+   * A connection that had claimed its client id is over; its session is kept for so long, or not (0). Resolves when
+   * Redis knows, or does not answer: {@link ClientClaims.reclaim} tells it later.
+   */
   release(clientId: string, connection: string, keptMs: number): Promise<void>
+  /** The session of a client has ended, and nobody has the client id here. */
+  end(clientId: string): Promise<void>
+  /** Redis says that this broker has a client id, by a claim of this number: it is told if that is not so. */
+  deny(clientId: string, number: number): Promise<void>
   /** Whether the client id is claimed here. */
   has(clientId: string): boolean
   /** Whether another broker's claim is later than the one of the connection that is here. */
   isOlder(clientId: string, claim: number): boolean
   /** A session was taken over from a broker that has died. */
-  adopted(clientId: string, user: string, keptMs: number): void
+  adopted(session: AdoptedSession): void
   /** Another broker has the client id now. */
   forget(clientId: string): void
-  /** The client ids of which Redis may not know: it did not answer; or all, when it may have lost some. */
+  /**
+   * The client ids of which Redis may not know whether, and by whom, they are claimed here: it did not answer; or
+   * all, when it may have lost some.
+   */
   unsure(mayHaveLost: boolean): Iterable<string>
   /**
-   * Tells Redis of a claim.
+   * Tells Redis of a claim, or that it is over.
    *
    * @returns undefined when the claim is not there any more
    * @throws when Redis does not answer
@@ -38,8 +65,11 @@ export interface ClientClaims {
   reclaim(clientId: string): Promise<Reclaim | undefined>
 }
 
+/** Redis has answered, but after the time for which a claim is waited for. */
+export class LateClaim extends Error {}
+
 /** What became of a claim that Redis was told later. */
-export type Reclaim =
+type Reclaim =
   | {
       readonly verdict: 'granted'
       readonly claim: Omit<Claim, 'hasSession'>
@@ -49,133 +79,206 @@ export type Reclaim =
   /** Another broker has claimed the client id later; or it is somebody else's. The claim is void. */
   | { readonly verdict: 'older' | 'refused' }
 
-/** A client id that was claimed. */
-export interface Claim {
-  /** Grows with each claim. */
-  readonly number: number
-  /** The broker that had it before, if one had. */
-  readonly previous: string | undefined
-  /** Whether that one was heard lately, and will answer. */
-  readonly isPreviousAlive: boolean
-  /** Whether there is a session that outlives its connection. */
-  readonly hasSession: boolean
-}
-
-/** A broker that was not heard for this long is not waited for, in milliseconds. */
-const SILENT_MS = 2500
+/** Longer than anybody keeps a session; a script can count so far, in milliseconds. */
+const LONGEST_MS = 1e14
 
 /** Options of {@link createClientClaims}. */
-export interface ClientClaimsOptions {
-  readonly broker: string
-  readonly keys: ClusterKeys
-  /** Milliseconds since the epoch. */
+export interface ClientClaimsOptions extends ClaimScriptsOptions {
+  /** About Redis' time, in milliseconds since the epoch. */
   readonly now: () => number
-  /** Until when somebody waits for a claim that is made now, in milliseconds of Redis' clock. */
-  readonly claimUntil: () => number
-  /** `claim-client.lua`. */
-  readonly claim: Script
-  /** `reclaim-client.lua`. */
-  readonly reclaim: Script
-  /** `release-client.lua`. */
-  readonly release: Script
+  /** Whether Redis has answered lately; else it is told later. */
+  readonly isUp: () => boolean
+  /** Redis could not be told of the end of a claim, and is told later. */
+  readonly onUntold: (error: unknown) => void
 }
 
-interface Entry {
-  readonly connection: string
-  readonly number: number
-  readonly user: string
-  /** Until when the session of an absent client is kept. */
-  readonly until: number | undefined
+interface Entry extends ToldClaim {
+  /** Whether Redis was not asked, or did not answer. */
+  readonly isAssumed: boolean
+  /** Whether Redis may know that this broker has the client id. */
+  readonly isKnown: boolean
+  /** Who had it here before. */
+  readonly before: Entry | undefined
 }
 
 /** Creates the claims of one broker. */
 export function createClientClaims(options: ClientClaimsOptions): ClientClaims {
-  const { broker, keys, now } = options
+  const { now, isUp } = options
+  const scripts = createClaimScripts(options)
   const claims = new Map<string, Entry>()
-  /** Redis has not said that it knows of them. */
-  const assumed = new Set<string>()
+  /** What Redis may not know; with the number of the last claim. */
+  const untold = new Map<string, number>()
+  /** How many claims of a client id are on their way to Redis. */
+  const underway = new Map<string, number>()
   let last = 0
 
   function forget(clientId: string): void {
     claims.delete(clientId)
-    assumed.delete(clientId)
+    untold.delete(clientId)
   }
 
-  function isAlive(silence: number): boolean {
-    return silence >= 0 && silence < SILENT_MS
+  function beforeOf(clientId: string): Entry | undefined {
+    const before = claims.get(clientId)
+    return before && { ...before, before: undefined }
+  }
+
+  /** Whether Redis may have claims of this broker that nobody here knows of. */
+  function mayBeKnown(clientId: string): boolean {
+    const isKnown = claims.get(clientId)?.isKnown ?? false
+    return isKnown || underway.has(clientId) || untold.has(clientId)
+  }
+
+  async function ask(
+    clientId: string,
+    connection: string,
+    user: string,
+  ): Promise<Claim | 'refused' | 'late'> {
+    insistOnRedis()
+    underway.set(clientId, (underway.get(clientId) ?? 0) + 1)
+    try {
+      return await scripts.claim(clientId, connection, user)
+    } catch (error) {
+      // It may have been carried out.
+      if (!untold.has(clientId)) untold.set(clientId, 0)
+      throw error
+    } finally {
+      const others = (underway.get(clientId) ?? 1) - 1
+      if (others > 0) underway.set(clientId, others)
+      else underway.delete(clientId)
+    }
+  }
+
+  function insistOnRedis(): void {
+    if (!isUp()) throw new Error('Redis is away')
+  }
+
+  /** Says that nobody has a client id here; not while a claim is on its way, which is the newer word. */
+  async function disown(clientId: string): Promise<void> {
+    const number = untold.get(clientId)
+    if (number === undefined || claims.has(clientId) || underway.has(clientId)) return
+    // Claims that nobody waited for may have higher numbers than those that are known.
+    const upTo = Math.max(number, inMicroseconds(now()))
+    insistOnRedis()
+    await scripts.end(clientId, upTo)
+    if (!claims.has(clientId)) untold.delete(clientId)
+  }
+
+  async function end(clientId: string): Promise<void> {
+    const mine = claims.get(clientId)
+    if (!mine) return
+    forget(clientId)
+    if (!mine.isKnown) return
+    untold.set(clientId, mine.number)
+    await disown(clientId).catch(options.onUntold)
+  }
+
+  /** Notes the end of a connection whose client id another one has claimed, but may have to give back. */
+  function releaseBefore(clientId: string, mine: Entry, until: number | undefined): void {
+    const before = until === undefined || !mine.before ? undefined : { ...mine.before, until }
+    claims.set(clientId, { ...mine, before })
   }
 
   return {
-    async claim(clientId, connection, user) {
-      const answer = (await options.claim(
-        [keys.clients, keys.brokers, keys.head, keys.sessions],
-        [clientId, broker, connection, user, String(options.claimUntil())],
-      )) as readonly [string, number, string, number, number]
-      const [verdict, number, previous, silence, hasSession] = answer
-      if (verdict === 'refused') return undefined
-      if (verdict === 'late') throw new Error('Redis came to a claim too late')
-      const before = claims.get(clientId)
-      // The answer may come when another connection has the client id.
-      if (!before || before.number < number) {
-        claims.set(clientId, { connection, number, user, until: undefined })
-        assumed.delete(clientId)
+    async claim(clientId, connection, user, isWanted = () => true) {
+      // Or it might be refused for the sake of somebody who has gone.
+      await disown(clientId)
+      const answer = await ask(clientId, connection, user)
+      if (answer === 'refused') return undefined
+      if (answer === 'late') throw new LateClaim('Redis came to a claim too late')
+      const { number } = answer
+      if (isWanted()) {
+        const before = beforeOf(clientId)
+        const certain = { until: undefined, isAssumed: false, isKnown: true }
+        claims.set(clientId, { connection, number, user, ...certain, before })
+        untold.delete(clientId)
+      } else {
+        untold.set(clientId, number)
       }
-      return {
-        number,
-        previous: previous === '' ? undefined : previous,
-        isPreviousAlive: isAlive(silence),
-        hasSession: hasSession === 1,
-      }
+      return answer
     },
     assume(clientId, connection, user, at) {
-      // As those of Redis: microseconds.
-      last = Math.max(Math.round(at * 1000), last + 1)
-      const before = claims.get(clientId)
+      last = Math.max(inMicroseconds(at), last + 1)
+      const mine = claims.get(clientId)
       // It may have been granted, and what came after that have failed.
-      const number = Math.max(last, before?.connection === connection ? before.number : 0)
-      claims.set(clientId, { connection, number, user, until: undefined })
-      assumed.add(clientId)
+      const isGranted = mine?.connection === connection
+      const before = isGranted ? mine.before : beforeOf(clientId)
+      const number = Math.max(last, isGranted ? mine.number : (mine?.number ?? -1) + 1)
+      const isKnown = mayBeKnown(clientId)
+      const entry = { connection, number, user, until: undefined, isAssumed: true, isKnown, before }
+      claims.set(clientId, entry)
+      untold.set(clientId, number)
       return number
+    },
+    withdraw(clientId, connection) {
+      const mine = claims.get(clientId)
+      if (mine?.connection !== connection || !mine.before) return false
+      const isKnown = mayBeKnown(clientId)
+      // Redis may have the number of the claim that is void.
+      const isAsked = !mine.isAssumed || underway.has(clientId)
+      const number = isAsked ? Math.max(mine.number, mine.before.number) : mine.before.number
+      claims.set(clientId, { ...mine.before, number, isKnown })
+      untold.set(clientId, number)
+      return true
     },
     async release(clientId, connection, keptMs) {
       const mine = claims.get(clientId)
-      if (mine?.connection === connection) {
-        if (keptMs > 0) claims.set(clientId, { ...mine, until: now() + keptMs })
-        else forget(clientId)
+      const until = keptMs > 0 ? Math.round(now() + Math.min(keptMs, LONGEST_MS)) : undefined
+      if (mine?.before?.connection === connection) releaseBefore(clientId, mine, until)
+      if (mine?.connection !== connection) return
+      if (until === undefined) return end(clientId)
+      const kept: Entry = { ...mine, until, before: undefined }
+      claims.set(clientId, kept)
+      // It is told of the claim later, and of its end then, too.
+      if (untold.has(clientId)) return
+      try {
+        insistOnRedis()
+        await scripts.keep(clientId, connection, Math.min(keptMs, LONGEST_MS))
+      } catch (error) {
+        if (claims.get(clientId) === kept) untold.set(clientId, kept.number)
+        options.onUntold(error)
       }
-      await options.release(
-        [keys.clients, keys.session(clientId), keys.sessions],
-        [clientId, broker, connection, String(Math.min(keptMs, Number.MAX_SAFE_INTEGER))],
-      )
+    },
+    end,
+    async deny(clientId, number) {
+      if (claims.has(clientId) || underway.has(clientId)) return
+      untold.set(clientId, Math.max(number, untold.get(clientId) ?? 0))
+      await disown(clientId)
     },
     has: (clientId) => claims.has(clientId),
     isOlder(clientId, claim) {
       const mine = claims.get(clientId)
       return mine === undefined || mine.number < claim
     },
-    adopted(clientId, user, keptMs) {
-      claims.set(clientId, { connection: '', number: 0, user, until: now() + keptMs })
+    adopted({ clientId, user, keptMs, connection, number }) {
+      const certain = { isAssumed: false, isKnown: true, before: undefined }
+      const until = Math.round(now() + Math.min(keptMs, LONGEST_MS))
+      claims.set(clientId, { connection, number, user, until, ...certain })
     },
     forget,
-    unsure: (mayHaveLost) => (mayHaveLost ? claims.keys() : assumed),
+    unsure: (mayHaveLost) =>
+      mayHaveLost ? new Set([...claims.keys(), ...untold.keys()]) : untold.keys(),
     async reclaim(clientId) {
       const mine = claims.get(clientId)
-      if (!mine) return undefined
-      const { connection, number, user, until = '' } = mine
-      const [verdict, previous = '', silence = -1] = (await options.reclaim(
-        [keys.clients, keys.brokers, keys.head],
-        [clientId, broker, connection, user, String(number), String(until)],
-      )) as readonly [Reclaim['verdict'], string?, number?]
+      if (underway.has(clientId)) return undefined
+      if (!mine) {
+        await disown(clientId)
+        return undefined
+      }
+      const answer = await scripts.reclaim(clientId, mine)
       // It may have gone meanwhile, or have come again.
       if (claims.get(clientId) !== mine) return undefined
-      if (verdict !== 'granted') {
+      if (typeof answer === 'string') {
         forget(clientId)
-        return { verdict }
+        return { verdict: answer }
       }
-      const isNews = assumed.delete(clientId)
-      const isPreviousAlive = isAlive(silence)
-      const claim = { number, previous: previous === '' ? undefined : previous, isPreviousAlive }
-      return { verdict, claim, isNews }
+      claims.set(clientId, { ...mine, isAssumed: false, isKnown: true })
+      untold.delete(clientId)
+      return { verdict: 'granted', claim: answer, isNews: mine.isAssumed }
     },
   }
+}
+
+/** As the numbers of Redis' claims. */
+function inMicroseconds(ms: number): number {
+  return Math.round(ms * 1000)
 }

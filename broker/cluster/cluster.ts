@@ -3,21 +3,23 @@ import { createTopics } from '../../protocol/index.ts'
 import type { Clock } from '../../runtime/clock.ts'
 import type { Logger } from '../../runtime/logger.ts'
 import { connectRedis, type RedisAddress } from '../../runtime/redis/connection.ts'
-import { loadScriptFile, type Script } from '../../runtime/redis/script.ts'
 import type { EmittedPacket } from '../aedes-internals.ts'
 import { judgeTopic } from '../auth/publish-rules.ts'
 import type { Connection } from '../connection.ts'
 import type { FanoutEmitter } from '../fanout/emitter.ts'
 import type { MemoryPersistence } from '../persistence/memory-persistence.ts'
+import type { AdoptedSession } from './adoption.ts'
 import { createClientClaims, type ClientClaims } from './client-claims.ts'
 import type { Word } from './entries.ts'
+import { createInheritance } from './inheritance.ts'
 import { createClusterKeys } from './keys.ts'
 import { createMembership } from './membership.ts'
 import { createMessageLog, type MessageLog } from './message-log.ts'
 import { createMoves, type Moves } from './moves.ts'
-import { createSharedSessions, type AdoptedSession } from './shared-sessions.ts'
+import { loadClusterScripts } from './scripts.ts'
+import { createSharedSessions } from './shared-sessions.ts'
 import { createShares, type Shares } from './shares.ts'
-import { createWillJournal, type OrphanedWill, type WillJournal } from './will-journal.ts'
+import { createWillJournal, type WillJournal } from './will-journal.ts'
 
 /** This broker among the others that share its Redis. */
 export interface Cluster {
@@ -27,6 +29,8 @@ export interface Cluster {
   readonly wills: WillJournal
   readonly claim: Moves['claim']
   readonly serves: Shares['serves']
+  /** Forgets a client id and its session, which another broker has. */
+  drop(clientId: string): void
   /** Somebody has subscribed to something that is shared, or has unsubscribed. */
   sharesChanged(): void
   /** Keeps the will of a connection where others find it, unless it is about presence, or not allowed. */
@@ -92,37 +96,45 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
   const { broker, root, clock, logger, store, onError } = options
   const keys = createClusterKeys(encodeURIComponent(root))
   const redis = await connectRedis({ ...options.redis, logger })
-  const redisForReading = await connectRedis({ ...options.redis, logger })
-  const load = (name: string, answer: 'text' | 'bytes' = 'text'): Script =>
-    loadScriptFile(redis, new URL(`./scripts/${name}.lua`, import.meta.url), answer)
+  const redisForReading = await connectRedis({ ...options.redis, logger }).catch(
+    (error: unknown) => {
+      redis.close()
+      throw error
+    },
+  )
+  const scripts = loadClusterScripts(redis)
   const topics = createTopics(root)
   let tellShares: NodeJS.Immediate | undefined
   let leaving: Promise<void> | undefined
+  let hasJoined = false
 
   const log = createMessageLog({
     ...options,
     keys,
     redis,
     redisForReading,
-    append: load('append'),
+    append: scripts.append,
     onWord,
     onSynchronised() {
-      wills.rewrite()
-      sessions.rewrite()
+      // A new broker has nothing that could be lost.
+      if (!hasJoined) return
+      wills.doubtRedis()
       moves.doubtRedis()
-      moves.reclaim()
+      tellAgain()
     },
   })
   const position = (): number => log.position
-  const wills = createWillJournal(redis, keys, broker, onError)
+  const wills = createWillJournal({ broker, redis, keys, isUp, onUntold })
   const clients = createClientClaims({
     broker,
     keys,
-    now: () => clock.now(),
+    now: () => membership.redisTime(),
+    isUp,
+    onUntold,
     claimUntil: () => membership.redisTime() + CLAIM_MS,
-    claim: load('claim-client'),
-    reclaim: load('reclaim-client'),
-    release: load('release-client'),
+    claim: scripts.claimClient,
+    reclaim: scripts.reclaimClient,
+    release: scripts.releaseClient,
   })
   const sessions = createSharedSessions({
     broker,
@@ -130,7 +142,7 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
     keys,
     clock,
     store,
-    scripts: { adoptClient: load('adopt-client'), forgetSession: load('forget-session') },
+    scripts,
     position,
     unread: () => log.unread(),
     onError: (error) => logger.debug({ error: String(error) }, 'could not write sessions'),
@@ -140,22 +152,29 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
     redis,
     keys,
     clock,
-    scripts: { beat: load('beat'), takeBroker: load('take-broker', 'bytes') },
+    scripts,
     position,
     onLost() {
       logger.warn({ broker }, 'Redis was restarted or replaced')
-      log.doubtRedis()
+      log.doubt()
     },
     onTaken() {
       logger.warn({ broker }, 'others took this broker for dead: it was not running')
       log.doubt()
       options.onTaken()
     },
-    onDead: inherit,
+    onDead: createInheritance({
+      ...options,
+      redis,
+      keys,
+      clients,
+      sessions,
+      isLeaving: () => leaving !== undefined,
+    }),
     onBeat(brokers) {
       shares.keepOnly(brokers)
       shares.tell()
-      moves.reclaim()
+      tellAgain()
     },
     onError: (error) => logger.debug({ error: String(error) }, 'could not beat'),
   })
@@ -172,7 +191,6 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
     clients,
     sessions,
     position,
-    isUp: () => membership.isUp,
     redisTime: () => membership.redisTime(),
     say: (word) => log.say(word),
     onUnanswered: (error) =>
@@ -181,6 +199,20 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
         'other brokers could not be asked about a client id',
       ),
   })
+
+  function isUp(): boolean {
+    return membership.isUp
+  }
+
+  /** Redis answers: what it was told in vain is said again. */
+  function tellAgain(): void {
+    moves.reclaim()
+    wills.retell().catch(onUntold)
+  }
+
+  function onUntold(error: unknown): void {
+    options.warn({ broker, error: String(error) }, 'other brokers are told of a client later')
+  }
 
   function onWord(word: Word, from: string, number: number): void {
     if (word.type === 'takeover') {
@@ -195,33 +227,6 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
       shares.tell(true)
     } else {
       options.onWord(word)
-    }
-  }
-
-  /** Takes over what a broker that has died left behind. */
-  async function inherit(dead: string, upTo: number, left: readonly OrphanedWill[]): Promise<void> {
-    for (const will of left) {
-      clock.after(1000 * will.delaySeconds, () => void publishOrphan(dead, will).catch(onError))
-    }
-    const adopted = await sessions.adopt(dead, upTo, options.sessionExpiryMs)
-    for (const session of adopted) {
-      clients.adopted(session.clientId, session.user, session.keptMs)
-      options.onAdopted(session)
-    }
-    const amounts = { wills: left.length, sessions: adopted.length }
-    logger.warn({ broker, gone: dead, ...amounts }, 'a broker is gone; this one takes over')
-  }
-
-  /** Publishes a will that a broker left behind, unless its client has come back by another one. */
-  async function publishOrphan(from: string, { clientId, message }: OrphanedWill): Promise<void> {
-    const entry = (await redis.send(keys.clients, ['HGET', keys.clients, clientId])) as
-      | string
-      | null
-    const owner = entry === null ? from : (JSON.parse(entry) as { readonly broker: string }).broker
-    if (owner === from || (owner === broker && !options.isConnected(clientId))) {
-      // It becomes a message of this broker, or the others would not be given it.
-      const { brokerId: _, brokerCounter: __, ...will } = message
-      options.onOrphanedWill(will)
     }
   }
 
@@ -245,6 +250,10 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
     wills,
     claim: (...claim) => moves.claim(...claim),
     serves: (name, packet) => shares.serves(name, packet),
+    drop(clientId) {
+      sessions.drop(clientId)
+      clients.forget(clientId)
+    },
     sharesChanged() {
       // Once for all that change in one turn.
       tellShares ??= setImmediate(() => {
@@ -272,6 +281,7 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
     async join() {
       await membership.join()
       await log.start()
+      hasJoined = true
     },
     say: (word) => log.say(word),
     get isUp() {

@@ -144,6 +144,25 @@ function decodePacket(bytes: Buffer): Pick<AedesPublishPacket, 'topic' | 'payloa
   return { topic, payload, ...(properties && { properties }) }
 }
 
+/** The number of what is only retained again; Aedes counts from 1. */
+export const AGAIN = 0
+
+/** The message of an entry. What is only retained again has no name but that of its entry. */
+export function decodeEntryMessage({ number, broker, head, message }: Entry): EmittedPacket {
+  const packet = decodeMessage(broker, head, message)
+  return packet.brokerCounter === AGAIN ? { ...packet, ...nameOf(number) } : packet
+}
+
+/** Whether the message of an entry waits for who is not there: it is above QoS 0. */
+export function isForAbsent({ head }: Entry): boolean {
+  return !head.startsWith('{"qos":0')
+}
+
+/** Names the message of an entry whose broker gave it none, or is not known. */
+export function nameOf(number: number): Pick<EmittedPacket, 'brokerId' | 'brokerCounter'> {
+  return { brokerId: 'log', brokerCounter: number }
+}
+
 /** Takes apart what Redis returns for an entry of the log: its id, and its fields and values in turn. */
 export function decodeEntry([id, fields]: readonly [Buffer, readonly Buffer[]]): Entry {
   const [, broker, , head, , message] = fields

@@ -1,8 +1,9 @@
+import { randomUUID } from 'node:crypto'
 import type { Clock } from '../../runtime/clock.ts'
 import type { RedisConnection } from '../../runtime/redis/connection.ts'
-import type { Script } from '../../runtime/redis/script.ts'
 import type { ClusterKeys } from './keys.ts'
 import { createRedisTime } from './redis-time.ts'
+import type { ClusterScripts } from './scripts.ts'
 import { decodeWills, type OrphanedWill } from './will-journal.ts'
 
 /** Says that this broker is there, and finds out which others are not any more. */
@@ -24,8 +25,8 @@ export interface MembershipOptions {
   readonly redis: RedisConnection
   readonly keys: ClusterKeys
   readonly clock: Clock
-  /** `beat.lua`, and `take-broker.lua` with its answer as bytes. */
-  readonly scripts: { readonly beat: Script; readonly takeBroker: Script }
+  /** `beat.lua`, `take-broker.lua` with its answer as bytes, and `close-estate.lua`. */
+  readonly scripts: Pick<ClusterScripts, 'beat' | 'takeBroker' | 'closeEstate'>
   /** The number of the last entry that was read. */
   readonly position: () => number
   /** Redis was restarted, replaced or emptied, and may have lost something. */
@@ -36,7 +37,8 @@ export interface MembershipOptions {
   readonly onTaken: () => void
   /**
    * A broker has died, and this one takes over what it left behind: its wills, and its sessions, which hold
-   * everything up to a number of the log.
+   * everything up to a number of the log. Resolves when all of that is dealt with; until then the rest goes to
+   * another broker should this one die, and when it fails it is called again with the rest.
    */
   readonly onDead: (
     broker: string,
@@ -63,39 +65,52 @@ export function createMembership(options: MembershipOptions): Membership {
   let answeredAt = -Infinity
   /** Since when every beat has been answered in time: whoever was away knows nothing of others' silence. */
   let steadySince = Infinity
+  /** Brokers that are gone, and with whose estates this one is busy. */
+  const inheriting = new Set<string>()
   let isClosed = false
   let cancel = (): void => {}
 
   async function beat(): Promise<number> {
-    const data = await redis.incarnation()
     const askedAt = clock.now()
-    const [before, count, isNew, brokers, silent, time] = (await scripts.beat(
-      [keys.brokers, keys.head],
-      [broker, data, String(options.position()), String(DEAD_MS)],
+    const [data, count, isNew, brokers, silent, time] = (await scripts.beat(
+      [keys.brokers, keys.head, keys.estates],
+      [broker, randomUUID(), String(options.position()), String(DEAD_MS)],
     )) as readonly [string, number, number, readonly string[], readonly string[], number]
     const now = clock.now()
-    if (now - answeredAt > AWAY_MS) steadySince = now
+    const isFirst = known === undefined
+    const isOther = !isFirst && known !== data
+    known = data
+    // Of data that is older than it seems nobody can tell who has been silent.
+    if (isOther || now - answeredAt > AWAY_MS) steadySince = now
     answeredAt = now
     redisTime.heard(askedAt, time, now)
-    const isFirst = known === undefined
-    const isOther = isFirst ? before !== '' && before !== data : known !== data
-    known = data
     if (isOther) options.onLost()
     else if (isNew === 1 && !isFirst) options.onTaken()
     options.onBeat(new Set(brokers))
-    if (now - steadySince >= DEAD_MS) for (const other of silent) await take(other)
+    if (now - steadySince >= DEAD_MS) for (const other of silent) inherit(other)
     return count
   }
 
+  /** Meanwhile this broker beats on: it must not be taken for dead itself. */
+  function inherit(other: string): void {
+    if (other === broker || inheriting.has(other)) return
+    inheriting.add(other)
+    take(other)
+      .catch(onError)
+      .finally(() => inheriting.delete(other))
+  }
+
   async function take(other: string): Promise<void> {
-    if (other === broker) return
+    const { brokers, batches, positions, estates } = keys
+    const orphans = keys.orphans(other)
     const fields = (await scripts.takeBroker(
-      [keys.brokers, keys.wills(other), keys.batches, keys.positions],
-      [other, String(DEAD_MS)],
+      [brokers, keys.wills(other), batches, positions, estates, orphans],
+      [other, String(DEAD_MS), broker],
     )) as readonly [Buffer, ...Buffer[]] | null
     if (!fields || isClosed) return
     const [position, ...wills] = fields
     await options.onDead(other, Number(position), decodeWills(other, wills))
+    await scripts.closeEstate([estates, orphans, positions, brokers], [other, broker])
   }
 
   function schedule(): void {

@@ -1,23 +1,24 @@
-import type { Clock } from '../../runtime/clock.ts'
+import type { Cancel, Clock } from '../../runtime/clock.ts'
 import type { Logger } from '../../runtime/logger.ts'
 import type { RedisConnection } from '../../runtime/redis/connection.ts'
 import type { Script } from '../../runtime/redis/script.ts'
 import type { EmittedPacket } from '../aedes-internals.ts'
 import type { FanoutEmitter } from '../fanout/emitter.ts'
 import type { MemoryPersistence } from '../persistence/memory-persistence.ts'
-import { setVersion, versionOf } from '../retained/version.ts'
+import { versionOf } from '../retained/version.ts'
 import {
-  decodeEntry,
+  AGAIN,
+  decodeEntryMessage,
   decodeHead,
-  decodeMessage,
   encodeMessage,
   type Entry,
   type Word,
 } from './entries.ts'
 import type { ClusterKeys } from './keys.ts'
-import { createLogReader, type LogReader, type RawEntry } from './log-reader.ts'
+import { createLogReader, type LogReader } from './log-reader.ts'
 import { createLogWriter } from './log-writer.ts'
-import { readStored } from './read-stored.ts'
+import { readComing, readStored, type Coming } from './read-stored.ts'
+import { retainAgain } from './retain-again.ts'
 import { compareRetained, PendingRetained } from './shared-retained.ts'
 
 /** What is published at one broker and read at all: one log, with one order for everybody. */
@@ -32,10 +33,8 @@ export interface MessageLog {
   readonly position: number
   /** Messages above QoS 0 of this broker that it has not yet read in the log. */
   unread(): Iterable<EmittedPacket>
-  /** Something may be missing here. */
+  /** Something may be missing, here or in Redis. */
   doubt(): void
-  /** Redis was restarted, replaced or emptied: something may be missing there. */
-  doubtRedis(): void
   metrics(): Record<string, number>
   /** Resolves when everything is written, or after a bound. */
   finish(withinMs: number): Promise<void>
@@ -65,13 +64,10 @@ export interface MessageLogOptions {
   readonly onError: (error: unknown) => void
 }
 
-/** How many entries of the log are read at once. */
-const SCAN_COUNT = '1000'
+/** When something was dropped, what is retained is compared so much later, in milliseconds. */
+const DROPPED_MS = 3000
 
 const NOTHING = Buffer.alloc(0)
-
-/** The number of what is only retained again; Aedes counts from 1. */
-const AGAIN = 0
 
 /** Creates the log; nothing is read before `start`. */
 export function createMessageLog(options: MessageLogOptions): MessageLog {
@@ -81,17 +77,26 @@ export function createMessageLog(options: MessageLogOptions): MessageLog {
   const unread = new Map<number, EmittedPacket>()
   const counters = { clusterSent: 0, clusterReceived: 0, clusterGaps: 0 }
   let reader: LogReader | undefined
-  let isLossy = false
   /** Which data Redis held when what is retained was compared last. */
-  let epoch: string | undefined
+  let known: string | undefined
+  /** Topics of which Redis may lack what is retained here: that was dropped, or has not been told again. */
+  const owed = new Set<string>()
+  let cancelCompare: Cancel | undefined
 
   const writer = createLogWriter({
     broker,
     keys,
     clock,
     script: options.append,
-    // What others retain is compared with what is retained here, and made the same.
-    onDropped: () => reader?.doubt(),
+    onDropped({ retainedOn }) {
+      if (retainedOn !== undefined) owed.add(retainedOn)
+      // Not at once: what Redis has refused it may refuse again.
+      cancelCompare ??= clock.after(DROPPED_MS, () => {
+        cancelCompare = undefined
+        reader?.doubt()
+      })
+    },
+    onRefused: () => reader?.doubt(),
     onError,
   })
 
@@ -105,19 +110,20 @@ export function createMessageLog(options: MessageLogOptions): MessageLog {
     writer.append({ ...entry, retainedOn: topic, clears: payload.length === 0 }, done)
   }
 
-  function onEntry({ broker: from, head, message, number }: Entry): void {
+  function onEntry(entry: Entry): void {
+    const { broker: from, head, message, number } = entry
     const isOwn = from === broker
     if (message.length === 0) {
       if (!isOwn) options.onWord(JSON.parse(head) as Word, from, number)
       return
     }
+    const packet = decodeEntryMessage(entry)
     if (isOwn) {
       const { counter, retain } = decodeHead(head)
       unread.delete(counter)
-      if (retain && counter !== AGAIN) pending.arrived(decodeMessage(from, head, message).topic)
+      if (retain && counter !== AGAIN) pending.arrived(packet.topic)
       return
     }
-    const packet = decodeMessage(from, head, message)
     counters.clusterReceived++
     const { topic } = packet
     // Where there are versions they have the last word, here as in Redis.
@@ -137,13 +143,6 @@ export function createMessageLog(options: MessageLogOptions): MessageLog {
     fanout.emit(packet)
   }
 
-  /** What is retained here is told to Redis, unless somebody has told it something later meanwhile. */
-  function retainAgain(topic: string, unlessSince: number): void {
-    const packet = retainedHere(topic)
-    const clears = packet.payload.length === 0
-    writer.append({ ...encodeMessage(packet), retainedOn: topic, clears, unlessSince })
-  }
-
   function say(word: Word): void {
     writer.append({ head: JSON.stringify(word), message: NOTHING })
   }
@@ -153,26 +152,32 @@ export function createMessageLog(options: MessageLogOptions): MessageLog {
     await writer.hold()
     try {
       const before = reader?.position ?? 0
-      const resumed = await findPlace(before)
-      if (isLossy) {
-        pending.restart(writer.waiting())
-        unread.clear()
-      }
+      const data = (await redis.send(keys.head, ['HGET', keys.head, 'epoch'])) as string | null
+      const resumed = await findPlace(before, data ?? '')
       const stored = await readStored(redis, keys)
-      for (const [topic, version] of stored.cleared) store.noteCleared(topic, version)
       // After what is stored: of what happens meanwhile the log tells.
-      const coming = await readComing(resumed)
+      const coming = await readComing(redis, keys, broker, resumed)
+      const { lastBatch } = await lookAt(data ?? '')
+      // From here on nothing happens meanwhile.
+      const isLossy = known !== undefined && known !== data
+      for (const topic of writer.takeBack(lastBatch)) owed.add(topic)
+      recount(coming)
+      for (const [topic, version] of stored.cleared) store.noteCleared(topic, version)
       const { missed, lacking } = compareRetained({
         local: store.allRetained(),
         stored: stored.retained,
         position: before,
-        isLossy,
+        mayLack: (topic) => isLossy || owed.has(topic),
         versionOn: (topic) => store.versionOn(topic),
-        isLater: (topic) => pending.isLater(topic) || (reader !== undefined && coming.has(topic)),
+        isLater: (topic) =>
+          pending.isLater(topic) || (reader !== undefined && coming.topics.has(topic)),
       })
-      isLossy = false
+      owed.clear()
       for (const packet of missed) deliver(packet)
-      for (const topic of lacking) retainAgain(topic, resumed)
+      // First: what waits may be about it, as a diff is about the snapshot before it.
+      const again = lacking.map((topic) => retainAgain(store, broker, topic, resumed))
+      known = data ?? ''
+      writer.trust(known, again)
       if (reader) {
         counters.clusterGaps++
         const amounts = { missed: missed.length, lacking: lacking.length }
@@ -187,53 +192,38 @@ export function createMessageLog(options: MessageLogOptions): MessageLog {
   }
 
   /** The number of the entry after which to read on: nothing that the log still has is passed over. */
-  async function findPlace(before: number): Promise<number> {
-    const command = ['HMGET', keys.head, 'count', 'epoch']
-    const [count, data] = (await redis.send(keys.head, command)) as readonly (string | null)[]
-    if (!data) throw new Error('Redis is empty, and nobody has beaten yet')
-    if (epoch !== undefined && epoch !== data) isLossy = true
-    epoch = data
-    if (!reader) return Number(count)
+  async function findPlace(before: number, data: string): Promise<number> {
+    const { count } = await lookAt(data)
+    if (!reader) return count
     const range = ['XRANGE', keys.log, `(${before}-0`, '+', 'COUNT', '1']
     const [next] = (await redis.send(keys.log, range)) as readonly (readonly [string, unknown])[]
-    return next ? Number.parseInt(next[0], 10) - 1 : Number(count)
+    return next ? Number.parseInt(next[0], 10) - 1 : count
   }
 
-  /** The topics on which something is retained or cleared in what is yet to be read. */
-  async function readComing(after: number): Promise<ReadonlySet<string>> {
-    const topics = new Set<string>()
-    for (let raw: readonly RawEntry[] | undefined; raw === undefined || raw.length > 0;) {
-      const range = ['XRANGE', keys.log, `(${after}-0`, '+', 'COUNT', SCAN_COUNT]
-      raw = (await redis.sendForBytes(keys.log, range)) as readonly RawEntry[]
-      for (const one of raw) {
-        const { number, broker: from, head, message } = decodeEntry(one)
-        after = number
-        if (message.length === 0) continue
-        const { retain, topic } = decodeMessage(from, head, message)
-        if (retain) topics.add(topic)
-      }
-    }
-    return topics
+  /**
+   * How far the log is, and what it has of this broker.
+   *
+   * @throws when Redis does not hold this data, or may have lost some of it
+   */
+  async function lookAt(data: string): Promise<{ count: number; lastBatch: number }> {
+    const { log, head, batches, retained, cleared, emptied } = keys
+    const [count, lastBatch] = (await options.append(
+      [log, head, batches, retained, cleared, emptied],
+      [broker, '0', '0', data],
+    )) as readonly [number, number]
+    return { count, lastBatch }
   }
 
-  /** What is retained here on a topic, as a message that says so; without a payload when nothing is. */
-  function retainedHere(topic: string): EmittedPacket {
-    const { payload = NOTHING, qos = 0, properties, messageExpiry } = store.retainedOn(topic) ?? {}
-    const packet: EmittedPacket = {
-      cmd: 'publish',
-      topic,
-      payload,
-      qos,
-      retain: true,
-      dup: false,
-      brokerId: broker,
-      brokerCounter: AGAIN,
-      ...(properties !== undefined && { properties }),
-      ...(messageExpiry !== undefined && { messageExpiry }),
+  /** Of what was given to the log only what still waits, and what is yet to be read, will ever be read there. */
+  function recount({ ownTopics, ownCounters }: Coming): void {
+    const topics = [...ownTopics]
+    const left = new Set(ownCounters)
+    for (const { head, message, retainedOn } of writer.waiting()) {
+      if (message.length > 0) left.add(decodeHead(head).counter)
+      if (retainedOn !== undefined) topics.push(retainedOn)
     }
-    const version = store.versionOn(topic)
-    if (version !== undefined) setVersion(packet, version)
-    return packet
+    pending.restart(topics)
+    for (const counter of unread.keys()) if (!left.has(counter)) unread.delete(counter)
   }
 
   const emitter: FanoutEmitter = {
@@ -283,13 +273,10 @@ export function createMessageLog(options: MessageLogOptions): MessageLog {
     doubt() {
       reader?.doubt()
     },
-    doubtRedis() {
-      isLossy = true
-      reader?.doubt()
-    },
     metrics: () => ({ ...counters, clusterDropped: writer.dropped }),
     finish: (withinMs) => writer.close(withinMs),
     close() {
+      cancelCompare?.()
       reader?.close()
     },
   }

@@ -1,9 +1,13 @@
 import type { Clock } from '../../runtime/clock.ts'
 import type { RedisConnection } from '../../runtime/redis/connection.ts'
-import type { Claim, ClientClaims } from './client-claims.ts'
+import type { Claim } from './claim-scripts.ts'
+import { LateClaim, type ClientClaims } from './client-claims.ts'
+import { clientsOf } from './clients-of.ts'
 import type { Word } from './entries.ts'
 import type { ClusterKeys } from './keys.ts'
 import type { Handover, SharedSessions } from './shared-sessions.ts'
+
+type Takeover = Extract<Word, { readonly type: 'takeover' }>
 
 /** Lets clients move from one broker to another, with their sessions. */
 export interface Moves {
@@ -11,6 +15,7 @@ export interface Moves {
    * Somebody connects with a client id: a connection of his by another broker ends, and its session comes here,
    * or ends with a clean start.
    *
+   * @param isThere whether the client still waits for its CONNACK
    * @returns the number of the claim, which grows; undefined when the id is somebody else's. Without an answer of
    *   Redis this broker decides alone, and asks later.
    */
@@ -19,16 +24,17 @@ export interface Moves {
     connection: string,
     user: string,
     isClean: boolean,
+    isThere: () => boolean,
   ): Promise<number | undefined>
   /**
-   * Redis answers: tells it of claims that it does not know. Of two connections with one client id the earlier
-   * one ends then. To be called again and again; what fails is done the next time.
+   * Redis answers: tells it of claims that it does not know, and of those that are over. Of two connections with
+   * one client id the earlier one ends then. To be called again and again; what fails is done the next time.
    */
   reclaim(): void
-  /** Redis may have lost claims. */
+  /** Redis may have lost claims and sessions, and may have such as are over. */
   doubtRedis(): void
   /** Another broker has claimed a client id, which one of us had last. */
-  letGo(word: Extract<Word, { readonly type: 'takeover' }>): void
+  letGo(word: Takeover): void
   /** Another broker has let go of a client id. */
   released(clientId: string, handover: Handover): void
 }
@@ -43,8 +49,6 @@ export interface MovesOptions {
   readonly sessions: SharedSessions
   /** The number of the last entry that was read. */
   readonly position: () => number
-  /** Whether Redis has answered lately. */
-  readonly isUp: () => boolean
   /** The time by Redis' clock, about, in milliseconds since the epoch. */
   readonly redisTime: () => number
   readonly say: (word: Word) => void
@@ -57,11 +61,23 @@ export interface MovesOptions {
   readonly onError: (error: unknown) => void
 }
 
-/** How long a client that connects waits for Redis, and for its former broker, in milliseconds. */
-const WAIT_MS = 1000
+/** A session that is on its way here. */
+interface Arrival {
+  /** Whether nobody was told that he has none. */
+  isWanted: boolean
+  done: Promise<void>
+}
 
-/** How long it waits for its session, its former broker included, in milliseconds. */
-const SESSION_MS = 3000
+/** How long a client that connects waits for Redis, and its former broker and its session included, in milliseconds. */
+const CLAIM_MS = 1000
+const ALL_MS = 2000
+
+/** How long a former broker is waited for when nobody waits for its answer, in milliseconds. */
+const RELEASE_MS = 1000
+
+/** How long, and how often, a former broker tries to write what it has of a session, in milliseconds. */
+const GIVE_MS = 1000
+const GIVE_AGAIN_MS = 100
 
 /** Claims that Redis is told of at once. */
 const SLICE = 100
@@ -70,13 +86,19 @@ const SLICE = 100
 export function createMoves(options: MovesOptions): Moves {
   const { broker, redis, keys, clock, clients, sessions, say, onError } = options
   const waiting = new Map<string, (handover: Handover) => void>()
+  const arrivals = new Map<string, Arrival>()
   let mayHaveLost = false
-  let reclaiming: Promise<void> | undefined
+  let isReclaiming = false
+  let isAskedAgain = false
 
-  /** A client must not wait for its CONNACK because Redis does not answer. */
-  function inTime<T>(answer: Promise<T>, withinMs: number): Promise<T> {
+  /**
+   * A client must not wait for its CONNACK because Redis does not answer. With one that has gone there is time: it
+   * is told nothing that could prove wrong, and its session must not be lost on the way.
+   */
+  function inTime<T>(answer: Promise<T>, withinMs: number, isThere: () => boolean): Promise<T> {
     return new Promise((resolve, reject) => {
       const cancel = clock.after(withinMs, () => {
+        if (!isThere()) return
         reject(new Error(`expected an answer of Redis within ${withinMs} ms, got none`))
       })
       answer.then(resolve, reject).finally(cancel)
@@ -84,14 +106,14 @@ export function createMoves(options: MovesOptions): Moves {
   }
 
   /** Resolves when the former broker has let go of a client id; to nothing if that takes too long. */
-  function whenReleased(clientId: string): Promise<Handover | undefined> {
+  function whenReleased(clientId: string, withinMs: number): Promise<Handover | undefined> {
     return new Promise((resolve) => {
       const finish = (handover?: Handover): void => {
         cancel()
-        waiting.delete(clientId)
+        if (waiting.get(clientId) === finish) waiting.delete(clientId)
         resolve(handover)
       }
-      const cancel = clock.after(WAIT_MS, finish)
+      const cancel = clock.after(withinMs, finish)
       waiting.set(clientId, finish)
     })
   }
@@ -108,17 +130,36 @@ export function createMoves(options: MovesOptions): Moves {
     clientId: string,
     { previous, number, isPreviousAlive, hasSession }: Claim,
     isClean: boolean,
+    by: number,
     isWanted: () => boolean,
   ): Promise<void> {
     if (previous === undefined || previous === broker) return
     // It is there, or may be on its way to Redis.
     const mayHaveSession = hasSession || (!isClean && isPreviousAlive)
-    const released = mayHaveSession && isPreviousAlive ? whenReleased(clientId) : undefined
+    // As much time is left for the session itself.
+    const left = by - clock.now()
+    const withinMs = left > 0 ? left / 2 : RELEASE_MS
+    const released =
+      mayHaveSession && isPreviousAlive ? whenReleased(clientId, withinMs) : undefined
     say({ type: 'takeover', clientId, claim: number, holder: previous, isClean })
     const handover = await released
-    if (!mayHaveSession) return
+    if (!mayHaveSession || !isWanted()) return
     if (isClean) await sessions.end(clientId)
     else await sessions.fetch(clientId, handover ?? (await handoverOfDead(previous)), isWanted)
+  }
+
+  /** As `takeOver`; a session that is on its way here already is waited for. */
+  function arrive(clientId: string, claim: Claim, isClean: boolean, by: number): Arrival {
+    const earlier = arrivals.get(clientId)
+    if (earlier && claim.previous === broker) return earlier
+    if (earlier) earlier.isWanted = false
+    const arrival: Arrival = { isWanted: true, done: Promise.resolve() }
+    arrivals.set(clientId, arrival)
+    const isWanted = (): boolean => arrival.isWanted
+    arrival.done = takeOver(clientId, claim, isClean, by, isWanted).finally(() => {
+      if (arrivals.get(clientId) === arrival) arrivals.delete(clientId)
+    })
+    return arrival
   }
 
   /** Tells Redis of a claim; a connection that somebody has replaced ends. */
@@ -141,70 +182,119 @@ export function createMoves(options: MovesOptions): Moves {
     { number, previous, isPreviousAlive }: Omit<Claim, 'hasSession'>,
   ): Promise<void> {
     const isElsewhere = previous !== undefined && previous !== broker
-    const released = isElsewhere && isPreviousAlive ? whenReleased(clientId) : undefined
+    const isAnswered = isElsewhere && isPreviousAlive
+    const released = isAnswered ? whenReleased(clientId, RELEASE_MS) : undefined
     say({ type: 'takeover', clientId, claim: number, holder: previous ?? '', isClean: true })
     await released
-    if (isElsewhere) await sessions.replace(clientId)
+    // It may have moved on meanwhile.
+    if (isElsewhere && clients.has(clientId)) await sessions.replace(clientId)
+  }
+
+  /** Releases what Redis has under the name of this broker, and this broker has not. */
+  async function denyOthers(): Promise<void> {
+    for await (const owned of clientsOf(redis, keys, broker)) {
+      for (const slice of slicesOf(owned)) {
+        await Promise.all(slice.map(({ clientId, number }) => clients.deny(clientId, number)))
+      }
+    }
   }
 
   async function reclaimAll(): Promise<void> {
     const wasLost = mayHaveLost
     mayHaveLost = false
     try {
-      const clientIds = [...clients.unsure(wasLost)]
-      for (let i = 0; i < clientIds.length; i += SLICE) {
-        await Promise.all(clientIds.slice(i, i + SLICE).map(settle))
+      for (const slice of slicesOf([...clients.unsure(wasLost)])) {
+        await Promise.all(slice.map(settle))
       }
+      if (!wasLost) return
+      // Not before: of a session that another broker has in Redis' view that one would delete it.
+      sessions.rewrite()
+      await denyOthers()
     } catch (error) {
       mayHaveLost ||= wasLost
       throw error
     }
   }
 
-  return {
-    async claim(clientId, connection, user, isClean) {
-      const at = options.redisTime()
-      let isWaiting = true
+  /** Writes a session for the broker that has it now; undefined when that could not be done in time. */
+  async function give(clientId: string, claim: number): Promise<number | undefined> {
+    const until = clock.now() + GIVE_MS
+    // It may have come back meanwhile.
+    while (clients.isOlder(clientId, claim)) {
       try {
-        const claim = clients.claim(clientId, connection, user)
-        const claimed = await inTime(claim, options.isUp() ? WAIT_MS : 0)
+        return await sessions.handOver(clientId)
+      } catch (error) {
+        onError(error)
+      }
+      // That one has gone on without it, and what would be written now would spoil what it writes.
+      if (clock.now() >= until) break
+      await new Promise<void>((resolve) => void clock.after(GIVE_AGAIN_MS, resolve))
+    }
+    return undefined
+  }
+
+  async function giveAway({ clientId, claim, holder, isClean }: Takeover): Promise<void> {
+    const position = await give(clientId, claim)
+    if (clients.isOlder(clientId, claim)) {
+      if (position === undefined) sessions.drop(clientId)
+      clients.forget(clientId)
+      options.onMoved(clientId, isClean)
+    }
+    if (holder === broker && position !== undefined) say({ type: 'released', clientId, position })
+  }
+
+  function reclaim(): void {
+    if (isReclaiming) {
+      isAskedAgain = true
+      return
+    }
+    isReclaiming = true
+    isAskedAgain = false
+    void reclaimAll()
+      .catch(options.onUnanswered)
+      .finally(() => {
+        isReclaiming = false
+        if (isAskedAgain) reclaim()
+      })
+  }
+
+  return {
+    async claim(clientId, connection, user, isClean, isThere) {
+      const at = options.redisTime()
+      const by = clock.now() + ALL_MS
+      let isWaiting = true
+      let arrival: Arrival | undefined
+      const claim = clients.claim(clientId, connection, user, () => isWaiting)
+      try {
+        const claimed = await inTime(claim, CLAIM_MS, isThere)
         if (!claimed) return undefined
-        await inTime(
-          takeOver(clientId, claimed, isClean, () => isWaiting),
-          SESSION_MS,
-        )
+        arrival = arrive(clientId, claimed, isClean, by)
+        await inTime(arrival.done, by - clock.now(), isThere)
         return claimed.number
       } catch (error) {
         isWaiting = false
+        if (arrival) arrival.isWanted = false
         options.onUnanswered(error)
-        return clients.assume(clientId, connection, user, at)
+        const number = clients.assume(clientId, connection, user, at)
+        // Whoever has an older connection hears of it later, even if this one is over by then.
+        say({ type: 'takeover', clientId, claim: number, holder: '', isClean: true })
+        // At once when it answers after all: the client may be elsewhere in a moment.
+        void claim.then(reclaim, (late) => late instanceof LateClaim && reclaim())
+        return number
       }
     },
-    reclaim() {
-      reclaiming ??= reclaimAll()
-        .catch(options.onUnanswered)
-        .finally(() => (reclaiming = undefined))
-    },
+    reclaim,
     doubtRedis() {
       mayHaveLost = true
     },
-    letGo({ clientId, claim, holder, isClean }) {
-      if (!clients.isOlder(clientId, claim)) return
-      options.endConnection(clientId, () => {
-        sessions
-          .handOver(clientId)
-          .then((position) => {
-            // It may have come back meanwhile.
-            if (clients.isOlder(clientId, claim)) {
-              clients.forget(clientId)
-              options.onMoved(clientId, isClean)
-            }
-            if (holder === broker) say({ type: 'released', clientId, position })
-            return undefined
-          })
-          .catch(onError)
-      })
+    letGo(word) {
+      if (!clients.isOlder(word.clientId, word.claim)) return
+      options.endConnection(word.clientId, () => void giveAway(word).catch(onError))
     },
     released: (clientId, handover) => waiting.get(clientId)?.(handover),
   }
+}
+
+function* slicesOf<T>(items: readonly T[]): Generator<readonly T[]> {
+  for (let i = 0; i < items.length; i += SLICE) yield items.slice(i, i + SLICE)
 }

@@ -1,7 +1,6 @@
 import type { EmittedPacket } from '../aedes-internals.ts'
 import { versionOf, type Versioned } from '../retained/version.ts'
 import type { StoredRetained } from './entries.ts'
-import type { NewEntry } from './log-writer.ts'
 
 /** What of the retained messages is still on its way to the log; the rest is in step with it. */
 export class PendingRetained {
@@ -27,10 +26,10 @@ export class PendingRetained {
     return this.#counts.has(topic)
   }
 
-  /** Everything that was given to the log has arrived, but for what still waits. */
-  restart(waiting: Iterable<NewEntry>): void {
+  /** Nothing was given to the log that is yet to be read there, but for messages on these topics. */
+  restart(topics: Iterable<string>): void {
     this.#counts.clear()
-    for (const { retainedOn } of waiting) if (retainedOn !== undefined) this.sent(retainedOn)
+    for (const topic of topics) this.sent(topic)
   }
 }
 
@@ -55,8 +54,8 @@ export interface Sides {
   readonly stored: ReadonlyMap<string, StoredRetained>
   /** The number of the last entry that this broker had read. */
   readonly position: number
-  /** Whether Redis may have lost what it had; otherwise what is not there was cleared. */
-  readonly isLossy: boolean
+  /** Whether Redis may lack what is known here of a topic; otherwise what is not there was cleared. */
+  readonly mayLack: (topic: string) => boolean
   /** The highest version that this broker knows of a topic. */
   readonly versionOn: (topic: string) => number | undefined
   /** Topics for which a later message waits in this broker, or is yet to be read in the log. */
@@ -65,7 +64,7 @@ export interface Sides {
 
 /** Compares what is retained here with what is retained in Redis. */
 export function compareRetained(sides: Sides): Difference {
-  const { local, stored, position, isLossy, versionOn, isLater } = sides
+  const { local, stored, position, mayLack, versionOn, isLater } = sides
   const missed: EmittedPacket[] = []
   const lacking: string[] = []
   const seen = new Set<string>()
@@ -84,7 +83,7 @@ export function compareRetained(sides: Sides): Difference {
 
   function isKnown(topic: string, number: number): boolean {
     // Nothing here: it was cleared, and Redis has lost that.
-    return number <= position && (seen.has(topic) || isLossy)
+    return number <= position && (seen.has(topic) || mayLack(topic))
   }
 
   for (const message of local) {
@@ -94,7 +93,7 @@ export function compareRetained(sides: Sides): Difference {
     if (there) {
       if (!isSame(there.packet, message)) decide(topic, versionOf(message), there)
     } else if (!isLater(topic)) {
-      if (isLossy) lacking.push(topic)
+      if (mayLack(topic)) lacking.push(topic)
       else missed.push(cleared(topic))
     }
   }

@@ -44,6 +44,9 @@ const NO_TIMEOUT = { timeout: 0 } as const
 
 const AS_BYTES = { ...NO_TIMEOUT, typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } } as const
 
+/** Commands that wait for an answer or a connection at most; those that come then are refused. */
+const MAX_WAITING = 100_000
+
 /** The longest pause before a lost connection is tried again, in milliseconds. */
 const RECONNECT_MS = 500
 
@@ -62,12 +65,17 @@ export async function connectRedis(address: RedisAddress): Promise<RedisConnecti
   const client = open[topology](address, onError)
   const timeout = new Promise<never>((_, reject) => {
     const timer = setTimeout(() => {
-      client.close()
       reject(new Error(`no answer within ${connectTimeoutMs} ms`, { cause: lastError }))
     }, connectTimeoutMs)
     client.connected.finally(() => clearTimeout(timer)).catch(() => {})
   })
-  await Promise.race([client.connected, timeout])
+  try {
+    await Promise.race([client.connected, timeout])
+  } catch (error) {
+    // Or it would be tried again and again.
+    client.close()
+    throw error
+  }
   return client
 }
 
@@ -86,7 +94,9 @@ const open: Readonly<Record<'single' | 'cluster' | 'sentinel', Opener>> = {
       sendForBytes: (_, args) => client.sendCommand([...args], AS_BYTES),
       incarnation: async () => identify(await client.sendCommand(['INFO'])),
       onLost: (listener) => void client.on('error', listener),
-      close: () => client.destroy(),
+      close() {
+        if (client.isOpen) client.destroy()
+      },
     }
   },
 
@@ -107,7 +117,9 @@ const open: Readonly<Record<'single' | 'cluster' | 'sentinel', Opener>> = {
         return (await Promise.all(cluster.masters.map(ask))).toSorted().join(' ')
       },
       onLost() {},
-      close: () => cluster.destroy(),
+      close() {
+        if (cluster.isOpen) cluster.destroy()
+      },
     }
   },
 
@@ -152,6 +164,7 @@ function nodeOptions(url: string) {
     maintNotifications: 'disabled',
     pingInterval: PING_MS,
     commandOptions: NO_TIMEOUT,
+    commandsQueueMaxLength: MAX_WAITING,
     socket: url.startsWith('rediss:') ? { ...common, tls: true as const } : common,
   } as const
 }
@@ -197,9 +210,9 @@ export function isReply(error: unknown): error is Error {
   return error instanceof ErrorReply
 }
 
-/** Answers that say "not now": Redis is loading its data, failing over, or moving slots. */
+/** Answers that say "not now": Redis is loading its data, failing over, moving slots, or full. */
 const PASSING =
-  /^(LOADING|MASTERDOWN|READONLY|CLUSTERDOWN|TRYAGAIN|NOREPLICAS|BUSY|UNBLOCKED|MOVED|ASK)/
+  /^(LOADING|MASTERDOWN|READONLY|CLUSTERDOWN|TRYAGAIN|NOREPLICAS|BUSY|UNBLOCKED|MOVED|ASK|OOM|MISCONF)/
 
 /** Whether the same command may succeed later. */
 export function isPassing(error: unknown): boolean {

@@ -13,7 +13,14 @@ export async function startSlowProxy(port: number, delayMs: () => number): Promi
     ] as const) {
       sockets.add(from)
       from.setNoDelay(true)
-      from.on('data', (bytes) => setTimeout(() => void to.write(bytes), delayMs()))
+      // A delay that gets shorter lets nothing overtake.
+      const underway: Buffer[] = []
+      let last = 0
+      from.on('data', (bytes: Buffer) => {
+        underway.push(bytes)
+        last = Math.max(last, performance.now() + delayMs())
+        setTimeout(() => void to.write(underway.shift() ?? ''), last - performance.now())
+      })
       from.on('error', () => to.destroy())
       from.on('close', () => to.destroy())
     }

@@ -1,6 +1,6 @@
 -- A broker says what it has claimed: Redis did not answer then, or may have lost it.
 --
--- Guarantee: of two claims the later one stays, in whatever order they are said.
+-- Guarantee: of two brokers' claims the later one stays, in whatever order they are said.
 --
 -- KEYS[1] clients  [2] brokers  [3] head
 -- ARGV[1] client id  [2] broker  [3] connection  [4] user, '' when it is not known  [5] the number of the claim
@@ -13,8 +13,8 @@ local number, previous = ARGV[5], ''
 local before = redis.call('HGET', KEYS[1], ARGV[1])
 if before then
   local entry = cjson.decode(before)
-  if entry.connection == ARGV[3] and entry.broker == ARGV[2] then
-    -- It was claimed, and the answer came too late.
+  if entry.broker == ARGV[2] then
+    -- It was claimed, and the answer came too late; or the claim was given back to who had it there before.
     previous = entry.from or ''
     if tonumber(entry.number or 0) > tonumber(number) then number = entry.number end
   else

@@ -99,7 +99,9 @@ describe('what Redis retains of a topic', () => {
     onTeardown(() => redis.close())
     const file = new URL('../../../broker/cluster/scripts/append.lua', import.meta.url)
     append = loadScriptFile(redis, file)
-    await redis.send(keys.head, ['HSET', keys.head, 'epoch', '1'])
+    const beat = new URL('../../../broker/cluster/scripts/beat.lua', import.meta.url)
+    const args = ['one', 'this one', '0', '9000']
+    await loadScriptFile(redis, beat)([keys.brokers, keys.head, keys.estates], args)
   })
 
   async function add(topic: string, steps: readonly Step[], batch: number): Promise<void> {
@@ -119,8 +121,12 @@ describe('what Redis retains of a topic', () => {
       const { head, message } = encodeMessage(packet)
       return [head, message, topic, payload === '' ? '1' : '0', '']
     })
-    const { log, head, batches, retained, cleared } = keys
-    await append([log, head, batches, retained, cleared], ['one', String(batch), '1000', ...args])
+    await send([String(batch), '1000', 'this one', ...args])
+  }
+
+  async function send(args: readonly (string | Buffer)[]): Promise<unknown> {
+    const { log, head, batches, retained, cleared, emptied } = keys
+    return append([log, head, batches, retained, cleared, emptied], ['one', ...args])
   }
 
   async function retainedOn(topic: string): Promise<Step | undefined> {
@@ -156,5 +162,36 @@ describe('what Redis retains of a topic', () => {
     const { cleared } = await readStored(redis, keys)
     expect(cleared.size).to.equal(100_000)
     expect([cleared.has('new'), cleared.has('newest')]).to.deep.equal([false, true])
+  })
+
+  it('is told again in a time that does not grow with the log, unless it has changed since', async () => {
+    const steps = Array.from({ length: 100 }, (_, i): Step => [String(i)])
+    for (let batch = 1; batch <= 10; batch++) await add('busy', steps, batch)
+    await add('cleared', [['a'], ['']], 11)
+    const since = '1000999'
+    const again = (topic: string): readonly string[] => ['{}', 'again', topic, '0', since]
+    const before = await commandsSoFar()
+    await send(['12', '1000', 'this one', ...['lost', 'busy', 'cleared'].flatMap(again)])
+    expect(await commandsSoFar()).to.deep.equal(before)
+    const numbers = (await redis.send(keys.retained, ['HGETALL', keys.retained])) as string[]
+    expect(numbers.map((text) => text.split('\n')[0])).to.have.members([
+      'lost',
+      '1001003',
+      'busy',
+      '1001000',
+    ])
+  })
+
+  /** How often the log was read. */
+  async function commandsSoFar(): Promise<string | undefined> {
+    const stats = String(await redis.send(keys.log, ['INFO', 'commandstats']))
+    return /cmdstat_xrange:calls=\d+/.exec(stats)?.[0]
+  }
+
+  it('is looked up by an empty batch, which changes nothing', async () => {
+    await add('t', [['a']], 3)
+    expect(await send(['0', '0', 'this one'])).to.deep.equal([1_000_001, 3])
+    const refused = await send(['0', '0', 'another']).catch(String)
+    expect(refused).to.include('NEWDATA')
   })
 })

@@ -2,7 +2,9 @@ import { expect } from 'chai'
 import fc from 'fast-check'
 import type { EmittedPacket } from '../../../broker/aedes-internals.ts'
 import {
+  AGAIN,
   decodeEntry,
+  decodeEntryMessage,
   decodeMessage,
   decodeNumbered,
   encodeMessage,
@@ -15,6 +17,7 @@ import {
   readUserProperty,
   type UserProperties,
 } from '../../../broker/gate/packets/user-properties.ts'
+import { keyOf } from '../../../broker/persistence/outgoing-queue.ts'
 import { setVersion, versionOf } from '../../../broker/retained/version.ts'
 
 /** Whatever MQTT lets through. */
@@ -116,6 +119,15 @@ describe('a message in the log', () => {
     const sent = { topic: 'a', payload: 'ü\n1', qos: 0, retain: false, brokerCounter: 1 } as const
     const { head, message } = encodeMessage(sent)
     expect(decodeMessage('x', head, message).payload).to.deep.equal(Buffer.from('ü\n1'))
+  })
+
+  it('has a name of its own when it is only retained again', () => {
+    const sent = { topic: 'a', payload: '', qos: 1, retain: true } as const
+    const names = [7, AGAIN, AGAIN].map((brokerCounter, i) => {
+      const entry = { number: i + 1, broker: 'one', ...encodeMessage({ ...sent, brokerCounter }) }
+      return keyOf(decodeEntryMessage(entry))
+    })
+    expect(names).to.deep.equal(['one:7', 'log:2', 'log:3'])
   })
 
   it('is refused when it is no message', () => {

@@ -37,6 +37,8 @@ describe('a client id in Redis', () => {
       broker: name,
       keys,
       now: () => Date.now(),
+      isUp: () => true,
+      onUntold: (error) => expect.fail(String(error)),
       claimUntil: () => until,
       claim: script('claim-client', own),
       reclaim: script('reclaim-client', own),
@@ -198,10 +200,21 @@ describe('a client id in Redis', () => {
     await two.claim('tablet', 'c2', 'alice')
     const take = async (id: string): Promise<unknown> =>
       adopt([keys.clients, keys.sessions], [id, 'one', 'two', String(A_MINUTE)])
-    expect(await take('phone')).to.deep.equal(['alice', A_MINUTE])
-    expect(await take('phone')).to.equal(null)
+    const { number } = (await owner()) as { readonly number: string }
+    const taken = ['alice', A_MINUTE, 'c', number]
+    expect(await take('phone')).to.deep.equal(taken)
+    // The answer may have been lost.
+    const again = await take('phone')
+    expect(again)
+      .to.have.property('1')
+      .that.is.within(A_MINUTE - 5000, A_MINUTE)
+    expect(again).to.have.property('3', number)
     expect(await take('tablet')).to.equal(null)
     expect(await take('watch')).to.equal(null)
-    expect(await owner()).to.include({ broker: 'two' })
+    expect(await owner()).to.include({ broker: 'two', connection: 'c', number })
+    const three = await broker('three')
+    await three.claim('phone', 'c3', 'alice')
+    await two.claim('phone', 'c4', 'alice')
+    expect(await take('phone')).to.equal(null)
   })
 })

@@ -1,0 +1,179 @@
+import type { RedisConnection } from '../../runtime/redis/connection.ts'
+import type { Script } from '../../runtime/redis/script.ts'
+import type { SessionContent } from '../persistence/session-persistence.ts'
+import { isForAbsent, type Entry } from './entries.ts'
+import type { ClusterKeys } from './keys.ts'
+import type { Handover } from './shared-sessions.ts'
+
+/** A session that was taken over from a broker that has died. */
+export interface AdoptedSession {
+  readonly clientId: string
+  readonly user: string
+  readonly keptMs: number
+  /** The last connection that had the client id, and the number of its claim. */
+  readonly connection: string
+  readonly number: number
+}
+
+/** What is to be done with the sessions of a broker that has died. */
+export interface Adoption {
+  /** For how long the session of a client is kept that was there until then, in milliseconds. */
+  readonly keptMs: number
+  /** Whether nobody has come here with the client id meanwhile. */
+  readonly isFree: (clientId: string) => boolean
+  /** The session is here now. */
+  readonly onAdopted: (session: AdoptedSession) => void
+}
+
+/** Takes over the sessions of brokers that have died, some at a time. */
+export interface Adopter {
+  /** What fails can be tried again, here or by another broker. */
+  adopt(dead: string, position: number, adoption: Adoption): Promise<void>
+  /** Resolves when a client is not on its way here, or not any more. */
+  settled(clientId: string): Promise<void>
+  /** Up to where the sessions are written that are on their way here; for another broker, should this one die. */
+  positions(): Iterable<number>
+}
+
+/** Options of {@link createAdopter}. */
+export interface AdopterOptions {
+  readonly broker: string
+  readonly redis: RedisConnection
+  readonly keys: ClusterKeys
+  /** `adopt-client.lua`. */
+  readonly adoptClient: Script
+  /** The number of the last entry that was read. */
+  readonly position: () => number
+  readonly load: (clientId: string) => Promise<SessionContent | undefined>
+  readonly catchUp: (handover: Handover, then: (entries: readonly Entry[]) => void) => Promise<void>
+  /** Puts a session that was loaded into the store. */
+  readonly restore: (clientId: string, content: SessionContent) => void
+  readonly replay: (clientIds: ReadonlySet<string>, entries: readonly Entry[]) => void
+  /** Puts the session that is here, or none, in the place of the one in Redis. */
+  readonly replace: (clientId: string) => Promise<void>
+  readonly flush: () => Promise<void>
+}
+
+/** Clients that are looked at, and that are taken over, at once. */
+const SCAN_COUNT = '500'
+const SLICE = 200
+
+/** What the log has for sessions, and how far that was read. */
+interface Later {
+  position: number
+  readonly entries: Entry[]
+}
+
+/** What is read here of what is known of a client id. */
+interface ClientEntry {
+  readonly broker?: string
+  /** The broker from which it was taken over, if its client has not come back. */
+  readonly adopted?: string
+}
+
+/** Creates what takes sessions over. */
+export function createAdopter(options: AdopterOptions): Adopter {
+  const { broker, redis, keys, position, flush } = options
+  const underway = new Map<string, number>()
+  const arriving = new Map<string, Promise<unknown>>()
+  /** By the broker that has died: whose sessions are here. */
+  const adopted = new Map<string, Set<string>>()
+
+  /** The client ids that a broker had, and those that are half here since an earlier try. */
+  async function* clientsOf(dead: string): AsyncGenerator<readonly string[]> {
+    let cursor = '0'
+    do {
+      const command = ['HSCAN', keys.clients, cursor, 'COUNT', SCAN_COUNT]
+      const answer = (await redis.send(keys.clients, command)) as readonly [string, string[]]
+      const [next, fields] = answer
+      const clientIds: string[] = []
+      for (let i = 0; i + 1 < fields.length; i += 2) {
+        const entry = JSON.parse(fields[i + 1] ?? '{}') as ClientEntry
+        const isHalfHere = entry.broker === broker && entry.adopted === dead
+        if (entry.broker === dead || isHalfHere) clientIds.push(fields[i] ?? '')
+      }
+      for (let i = 0; i < clientIds.length; i += SLICE) yield clientIds.slice(i, i + SLICE)
+      cursor = next
+    } while (cursor !== '0')
+  }
+
+  async function claim(
+    clientId: string,
+    dead: string,
+    keptMs: number,
+  ): Promise<{ session: AdoptedSession; content: SessionContent } | undefined> {
+    const answer = (await options.adoptClient(
+      [keys.clients, keys.sessions],
+      [clientId, dead, broker, String(keptMs)],
+    )) as readonly [string, number, string, string] | null
+    const content = answer && (await options.load(clientId))
+    if (!answer || !content) return undefined
+    const [user, left, connection, number] = answer
+    return {
+      session: { clientId, user, keptMs: left, connection, number: Number(number) },
+      content,
+    }
+  }
+
+  async function adoptSome(
+    clientIds: readonly string[],
+    dead: string,
+    later: Later,
+    { keptMs, isFree, onAdopted }: Adoption,
+  ): Promise<void> {
+    const claimed = await Promise.all(clientIds.map((clientId) => claim(clientId, dead, keptMs)))
+    const here = adopted.get(dead) ?? new Set()
+    adopted.set(dead, here)
+    const anew: string[] = []
+    const handover = { broker: dead, position: later.position, ownPosition: 0 }
+    await options.catchUp(handover, (entries) => {
+      later.position = Math.max(later.position, position())
+      later.entries.push(...entries.filter(isForAbsent))
+      const ids = new Set<string>()
+      for (const one of claimed) {
+        // It may be here since an earlier try.
+        if (!one || here.has(one.session.clientId)) continue
+        const { session, content } = one
+        const { clientId } = session
+        here.add(clientId)
+        if (isFree(clientId)) {
+          ids.add(clientId)
+          options.restore(clientId, content)
+          onAdopted(session)
+        } else {
+          anew.push(clientId)
+        }
+      }
+      options.replay(ids, later.entries)
+    })
+    // Who has come here meanwhile was told that there is no session.
+    await Promise.all(anew.map(options.replace))
+  }
+
+  return {
+    async adopt(dead, upTo, adoption) {
+      const later: Later = { position: upTo, entries: [] }
+      underway.set(dead, upTo)
+      try {
+        await flush()
+        for await (const clientIds of clientsOf(dead)) {
+          const arrival = adoptSome(clientIds, dead, later, adoption)
+          for (const clientId of clientIds) arriving.set(clientId, arrival)
+          try {
+            await arrival
+          } finally {
+            for (const clientId of clientIds) arriving.delete(clientId)
+          }
+        }
+        await flush()
+        adopted.delete(dead)
+      } finally {
+        underway.delete(dead)
+      }
+    },
+    async settled(clientId) {
+      await Promise.allSettled([arriving.get(clientId)])
+    },
+    positions: () => underway.values(),
+  }
+}
