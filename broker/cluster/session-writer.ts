@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock } from '../../runtime/clock.ts'
 import type { RedisConnection } from '../../runtime/redis/connection.ts'
 import type { MemoryPersistence } from '../persistence/memory-persistence.ts'
@@ -6,7 +7,7 @@ import type { ClusterKeys } from './keys.ts'
 import type { ClusterScripts } from './scripts.ts'
 import { encodeField } from './session-fields.ts'
 
-/** Writes what changes in the sessions that are here to Redis, a moment later. */
+/** Writes what changes in the sessions that are here to Redis: subscriptions at once, messages a moment later. */
 export interface SessionWriter {
   /** All of a session has to be written. */
   writeAll(clientId: string): void
@@ -54,11 +55,17 @@ export function createSessionWriter(options: SessionWriterOptions): SessionWrite
   const orders = new Map<string, Map<SessionField, number>>()
   let writtenPosition = -1
   let isClosed = false
+  let isUrgent = false
+  let isAskedAgain = false
   let isFlushing: Promise<void> | undefined
   let cancel = (): void => {}
 
   store.watch({
-    changed: (clientId, field) => mark(clientId, [field]),
+    changed(clientId, field) {
+      mark(clientId, [field])
+      // A session and its subscriptions are in no log: what its client is told of them must not be lost.
+      if (field === 'k' || field.startsWith('s')) writeSoon().catch(onError)
+    },
     wiped(clientId) {
       dirty.delete(clientId)
       orders.delete(clientId)
@@ -151,6 +158,22 @@ export function createSessionWriter(options: SessionWriterOptions): SessionWrite
 
   function flush(): Promise<void> {
     return inTurn(write)
+  }
+
+  /** Once for all that changes in one turn, and until that is over. */
+  async function writeSoon(): Promise<void> {
+    isAskedAgain = true
+    if (isUrgent) return
+    isUrgent = true
+    try {
+      while (isAskedAgain && !isClosed) {
+        await nextTurn()
+        isAskedAgain = false
+        await flush()
+      }
+    } finally {
+      isUrgent = false
+    }
   }
 
   function schedule(): void {

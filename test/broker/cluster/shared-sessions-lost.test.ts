@@ -11,7 +11,7 @@ import { breakable, type BreakableRedis } from '../../helpers/breakable-redis.ts
 import { ManualClock } from '../../helpers/manual-clock.ts'
 import { startRedis } from '../../helpers/redis.ts'
 import { onTeardown } from '../../helpers/teardown.ts'
-import { within } from '../../helpers/within.ts'
+import { eventually, within } from '../../helpers/within.ts'
 
 const keys = createClusterKeys('test')
 
@@ -88,6 +88,14 @@ describe('sessions in Redis', () => {
     own.broken = 'not'
     await sessions.flush()
     expect(await redis.send(keys.sessions, ['SCARD', keys.sessions])).to.equal(1200)
+  })
+
+  it('have their subscriptions there at once, and messages a moment later', async () => {
+    await subscribe('phone', 'news')
+    await eventually('it is there', async () => (await fieldsOf('phone')).includes('s:news'))
+    await store.removeSubscriptions({ id: 'phone' }, ['news'])
+    await eventually('it is gone', async () => !(await fieldsOf('phone')).includes('s:news'))
+    expect(await fieldsOf('phone')).to.deep.equal(['k'])
   })
 
   it('are given away at the same moment, though they change meanwhile', async () => {
