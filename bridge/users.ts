@@ -4,7 +4,6 @@ import {
   createUserState,
   nextDeadline,
   step,
-  type DocumentInput,
   type Effect,
   type Input,
   type Policy,
@@ -13,7 +12,8 @@ import {
 import { BEHIND_MS } from './counting.ts'
 import { printOf, type Heard } from './heard.ts'
 import type { Hearing } from './hearing.ts'
-import type { LateEnds } from './late-ends.ts'
+import { stayInRooms, type LateEnds } from './late-ends.ts'
+import { closeBefore } from './restore-words.ts'
 import type { Publisher } from './publisher.ts'
 import type { RoomSave, Store, StoredUser } from './store/store.ts'
 
@@ -55,12 +55,20 @@ const LATE_MS = 1000
 /** How often a step is tried again when other bridges are faster, before it is given up as broken. */
 const MAX_ATTEMPTS = 100
 
+/** What became of an input. */
+interface Outcome {
+  readonly effects: readonly Effect[]
+  /** It ends something, and that has to wait without keeping others waiting. */
+  readonly isHeld: boolean
+}
+
+const WAITS: Outcome = { effects: [], isHeld: true }
+const NOTHING: Outcome = { effects: [], isHeld: false }
+
 /** Creates the processor. */
 export function createUsers(options: UsersOptions): Users {
   const { store, publisher, clock, policy, journal, sharing, onError } = options
   const tails = new Map<string, Promise<unknown>>()
-  /** The connections that have said something which has to wait. */
-  const waiting = new Set<string>()
   /** Users of whom something was not published: what readers have of them is unknown. */
   const unsure = new Set<string>()
 
@@ -86,40 +94,28 @@ export function createUsers(options: UsersOptions): Users {
     }
   }
 
-  function mustWait(user: string, input: Input, stored: StoredUser | undefined): boolean {
-    if (!sharing?.lateEnds.held || input.type !== 'document') return false
-    // What a connection says stays in order.
-    if (waiting.has(speaker(user, input))) return true
-    return sharing.lateEnds.holds(input, stored?.state.connections)
-  }
-
-  /**
-   * Resolves to nothing when the input has to wait without keeping others waiting.
-   *
-   * @param since when it came, in milliseconds since the epoch
-   */
-  async function transact(
-    user: string,
-    input: Input,
-    since: number,
-  ): Promise<readonly Effect[] | undefined> {
+  /** @param since when it came, in milliseconds since the epoch */
+  async function transact(user: string, input: Input, since: number): Promise<Outcome> {
     const print =
       sharing && input.type === 'document' ? printOf(input.client, input.document) : undefined
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       const stored = await load(user, input)
-      if (mustWait(user, input, stored)) return undefined
-      const heard = print ? sharing?.heard.judge(user, print, stored) : stored?.heard
-      if (print && !heard) return []
       const now = clock.now()
       const before = stored?.state ?? createUserState(user)
-      const told = sharing ? asLate(input, since, now) : input
+      const isHeld = sharing?.lateEnds.holds(input, before.connections) ?? false
+      const told = isHeld ? withoutEnds(input, before) : sharing ? asLate(input, since, now) : input
+      if (!told) return WAITS
+      const judged = print ? sharing?.heard.judge(user, print, stored) : stored?.heard
+      if (print && !judged) return NOTHING
+      const heard =
+        print && isHeld ? judged?.map((entry) => closeBefore(entry, print, false)) : judged
       const [after, effects] = step(before, told, now, policy)
       if (effects.some(({ type }) => type === 'forget')) {
         if (stored && !(await forget(stored))) continue
-        return effects
+        return { effects, isHeld }
       }
       // What changed nothing is noted all the same, or another bridge would take a later document for it.
-      if (after === before && !print) return effects
+      if (after === before && !print) return { effects, isHeld }
       // A stranger whose words changed nothing is remembered for as long as another bridge may be behind.
       const state = stored || after !== before ? after : { ...after, forgetAt: now + BEHIND_MS }
       const rooms = effects.flatMap(toRoomSave)
@@ -135,7 +131,7 @@ export function createUsers(options: UsersOptions): Users {
       if (revision === undefined) continue
       if (print && heard) sharing?.heard.applied(user, print, heard)
       announce(before, state, revision, effects)
-      return effects
+      return { effects, isHeld }
     }
     throw new Error(`gave up storing ${JSON.stringify(user)} after ${MAX_ATTEMPTS} conflicts`)
   }
@@ -213,18 +209,15 @@ export function createUsers(options: UsersOptions): Users {
   return {
     async apply(user, input) {
       const since = clock.now()
-      const run = (): Promise<readonly Effect[] | undefined> => transact(user, input, since)
       // Whatever else has its turn may be waiting for the deadlines to be moved.
       const passes = sharing && input.type === 'shift'
-      let effects = await (passes ? run() : inTurn(user, run))
-      while (!effects && input.type === 'document') {
-        waiting.add(speaker(user, input))
+      for (;;) {
+        const run = (): Promise<Outcome> => transact(user, input, since)
+        const { effects, isHeld } = await (passes ? run() : inTurn(user, run))
+        for (const effect of effects) options.onEffect(user, effect)
+        if (!isHeld) return effects
         await sharing?.lateEnds.released()
-        waiting.delete(speaker(user, input))
-        effects = await inTurn(user, run)
       }
-      for (const effect of effects ?? []) options.onEffect(user, effect)
-      return effects ?? []
     },
     publish,
   }
@@ -241,9 +234,10 @@ function asLate(input: Input, since: number, now: number): Input {
   return { ...input, document: { lastSeen: since, ...document } }
 }
 
-/** The connection that says it. */
-function speaker(user: string, { client, document }: DocumentInput): string {
-  return JSON.stringify([user, client, document.connection ?? null])
+/** What of an input need not wait; undefined when all of it has to. */
+function withoutEnds(input: Input, { connections }: UserState): Input | undefined {
+  if (input.type !== 'document' || input.document.status === 'offline') return undefined
+  return { ...input, document: stayInRooms(input, connections) }
 }
 
 function toRoomSave(effect: Effect): RoomSave[] {

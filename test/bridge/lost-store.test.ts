@@ -43,6 +43,11 @@ describe('a bridge on a shared store', () => {
     await world.clock.advance(400)
   }
 
+  async function roomsOf(user: string): Promise<readonly string[]> {
+    const stored = await shared.store.loadUser(user)
+    return (stored?.state.memberships ?? []).map(({ room }) => room)
+  }
+
   /** What readers got since the last look. */
   function told(): string[] {
     return world.take().filter((line) => /^(users|rooms)\//.test(line))
@@ -380,14 +385,14 @@ describe('a bridge on a shared store', () => {
         await online('ann/tab', 'c1', { rooms: { den: 1 } })
         await online('ann/tab', 'c1', { rooms: { den: 1, attic: 1 }, data: 'last' })
       })
+      // Where it has come is known at once.
+      expect((await roomsOf('ann')).toSorted()).to.deep.equal(['attic', 'den', 'lobby'])
       const inAttic = { rooms: { den: 1, attic: 1 }, data: 'last' }
       await answer(world, 'b1', { 'ann/tab': { connection: 'c1', ...inAttic, stamp: ++stamp } })
       await online('ann/phone', 'd1', { broker: 'b2', rooms })
       await world.wait(5)
       expect(told()).to.not.include('rooms/lobby/members/ann')
-      const stored = await shared.store.loadUser('ann')
-      const memberships = stored?.state.memberships.map(({ room }) => room)
-      expect(memberships?.toSorted()).to.deep.equal(['attic', 'den', 'lobby'])
+      expect((await roomsOf('ann')).toSorted()).to.deep.equal(['attic', 'den', 'lobby'])
       expect(world.retained('users/ann')).to.include({ data: 'last', connections: 2 })
       // The phone alone holds the lobby.
       await left('ann/phone', 'd1')
