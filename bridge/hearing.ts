@@ -59,7 +59,7 @@ const NEW_MS = 1000
 const NEW_AMONG_OTHERS_MS = 5000
 
 /** How often who makes the store good says that it is at it, in milliseconds. */
-const RENEW_MS = 5000
+const RENEW_MS = 2000
 
 /** How long a start waits for a store that is being made good, in milliseconds. */
 const START_MS = 10_000

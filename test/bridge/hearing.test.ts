@@ -174,10 +174,10 @@ describe('a bridge that looks whether its store has its data', () => {
     )
   })
 
-  it('says every five seconds that it is still at it, and no longer when it is done', async () => {
+  it('says every two seconds that it is still at it, and no longer when it is done', async () => {
     await begin()
     found = LACKING
-    makeGood = () => wait(12_000)
+    makeGood = () => wait(5000)
     await clock.advance(30_000)
     expect(log.filter((line) => line.endsWith('renews'))).to.have.length(2)
   })

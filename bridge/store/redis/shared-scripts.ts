@@ -25,8 +25,8 @@ const LATE_MS = 1200
 /** How long a bridge may take to move the deadlines before another one does, in milliseconds. */
 const PAUSE_MS = 5000
 
-/** How long a bridge may take to make good what Redis lacks, in milliseconds. */
-const RESTORE_MS = 30_000
+/** How long a bridge may be silent that makes good what Redis lacks, before another one does, in milliseconds. */
+const RESTORE_MS = 6000
 
 /** Loads the scripts. */
 export function loadSharedScripts(

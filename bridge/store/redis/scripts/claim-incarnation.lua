@@ -3,7 +3,7 @@
 -- Guarantee: data counts as whole only if it was made good by the bridge that has it to do, in this very Redis.
 --
 -- KEYS[1] incarnation, hash: id, which data this is, claimed by, until
--- ARGV[1] what Redis is now  [2] bridge  [3] how long it may take, in milliseconds
+-- ARGV[1] what Redis is now  [2] bridge  [3] how long it may be silent, in milliseconds
 -- ARGV[4] 'look'; 'claim': look, and claim; 'renew' the claim; 'done': it has been made good; 'leave': it could not be
 -- ARGV[5] a word for the data that was made good
 -- Returns {0: the data is whole; 1: this bridge has to make it good; 2: another one has to, the data's word or ''}
