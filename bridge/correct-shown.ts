@@ -16,6 +16,8 @@ export interface CorrectShownOptions {
   readonly policy: Policy
   readonly publishUser: (user: string) => Promise<void>
   readonly notifyRoom: (room: string) => void
+  /** Whether the store has its data: what it answers otherwise may be that it is empty. */
+  readonly isSteady: () => boolean
 }
 
 /** How often it is tried to store a user when other bridges are faster. */
@@ -24,10 +26,11 @@ const MAX_ATTEMPTS = 10
 /**
  * Compares what the readers of this bridge's broker are shown with a store that was made good from what
  * another broker had: of what was published right before the store was lost the others may have heard
- * nothing. What the store does not stand for is published again, and whoever nobody knows ends.
+ * nothing. What the store does not stand for is published again, and whoever nobody knows ends. Should the store be
+ * lost once more it stops: then all begins anew.
  */
 export async function correctShown(options: CorrectShownOptions): Promise<void> {
-  const { store, link, topics, notifyRoom, publishUser } = options
+  const { store, link, topics, notifyRoom, publishUser, isSteady } = options
   const remains = await readRemains(link, topics)
   const shown = collectShown(remains)
   const roomsOf = invert(shown)
@@ -37,7 +40,7 @@ export async function correctShown(options: CorrectShownOptions): Promise<void> 
   })
   await inSlices([...shown], async ([room, members]) => {
     const strays = await findStrays(store, room, members, remains)
-    if (!strays) return
+    if (!strays || !isSteady()) return
     await store.doubtRoom(room, strays)
     notifyRoom(room)
   })
@@ -45,7 +48,7 @@ export async function correctShown(options: CorrectShownOptions): Promise<void> 
 
 /** Tells whether something has to be published. */
 async function correctUser(
-  { store, clock, policy }: CorrectShownOptions,
+  { store, clock, policy, isSteady }: CorrectShownOptions,
   user: string,
   document: UserDocument | undefined,
   rooms: ReadonlyMap<string, Member> = new Map(),
@@ -53,6 +56,7 @@ async function correctUser(
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const now = clock.now()
     const stored = await store.loadUser(user)
+    if (!isSteady()) return false
     const before = stored?.state ?? createUserState(user)
     // Of a member alone the room tells.
     if (stored && !(document && isLater(document, before))) return false

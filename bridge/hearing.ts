@@ -15,6 +15,8 @@ export interface Hearing {
   interrupt(): void
   /** Whether the store answers, has its data, and nobody is moving deadlines. */
   readonly steady: boolean
+  /** Since when it was not the last time, in milliseconds since the epoch. */
+  readonly unsteadySince: number
   /** Resolves when steady. */
   whenSteady(): Promise<void>
   /** How many other bridges hear. */
@@ -69,6 +71,7 @@ export function createHearing(options: HearingOptions): Hearing {
   const { shared, clock, onDeaf, onLacking, onRestored, onBack, onError } = options
   let heardSince: number | null = null
   let steady = false
+  let unsteadySince = clock.now()
   let others = 0
   /** When the store fell silent; null while it answers. */
   let silentSince: number | null = null
@@ -95,7 +98,10 @@ export function createHearing(options: HearingOptions): Hearing {
   function settle(isSteady: boolean): void {
     if (steady === isSteady) return
     steady = isSteady
-    if (!steady) return
+    if (!steady) {
+      unsteadySince = Math.min(silentSince ?? Infinity, clock.now())
+      return
+    }
     options.onSteady()
     const woken = waiters
     waiters = []
@@ -266,6 +272,9 @@ export function createHearing(options: HearingOptions): Hearing {
     },
     get steady() {
       return steady
+    },
+    get unsteadySince() {
+      return unsteadySince
     },
     whenSteady: () =>
       steady || closed

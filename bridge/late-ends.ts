@@ -7,8 +7,12 @@ import type { ConnectionState, DocumentInput, Input } from './core/index.ts'
  * somebody who has come unheard is not offline because another connection of theirs ends.
  */
 export interface LateEnds {
-  /** From here on ends wait: something was not heard, or could not be applied. */
-  hold(): void
+  /**
+   * From here on ends wait: since then something was not heard, or could not be applied.
+   *
+   * @param since milliseconds since the epoch
+   */
+  hold(since: number): void
   /** The roll is called: they wait until it is answered, and until other bridges have told what waited there. */
   called(): void
   /**
@@ -19,6 +23,8 @@ export interface LateEnds {
   holds(input: Input, connections?: readonly ConnectionState[]): boolean
   /** Whether ends wait; neither do deadlines count then. */
   readonly held: boolean
+  /** Deadlines after this time do not count yet, in milliseconds since the epoch. */
+  readonly countUntil: number
   /** Resolves when they do no longer. */
   released(): Promise<void>
   close(): void
@@ -44,6 +50,7 @@ const LOOK_MS = 50
 /** Creates it; nothing waits. */
 export function createLateEnds({ clock, isAsking, onRelease }: LateEndsOptions): LateEnds {
   let held = false
+  let heldSince = 0
   let cancel: Cancel = () => {}
   let waiters: (() => void)[] = []
 
@@ -56,8 +63,9 @@ export function createLateEnds({ clock, isAsking, onRelease }: LateEndsOptions):
   }
 
   return {
-    hold() {
+    hold(since) {
       cancel()
+      heldSince = held ? Math.min(heldSince, since) : since
       held = true
     },
     called() {
@@ -79,6 +87,9 @@ export function createLateEnds({ clock, isAsking, onRelease }: LateEndsOptions):
       (input.document.status === 'offline' || stayInRooms(input, connections) !== input.document),
     get held() {
       return held
+    },
+    get countUntil() {
+      return held ? heldSince : Infinity
     },
     released: () =>
       held

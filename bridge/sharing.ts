@@ -129,7 +129,7 @@ export function createSharing(options: SharingOptions): Sharing {
 
   function onSteady(): void {
     // Arrivals may have waited, and deadlines have passed meanwhile.
-    lateEnds.hold()
+    lateEnds.hold(hearing.unsteadySince)
     if (!isBehind) callEnds()
     if (wasAway) options.onReturn(awaySince)
     wasAway = false
@@ -205,7 +205,7 @@ export function createSharing(options: SharingOptions): Sharing {
     try {
       await lateEnds.released()
       await repeatEnds()
-      await correctShown({ ...options, clock })
+      await correctShown({ ...options, isSteady: () => hearing.steady })
       if (isMine) await endStandIns(since)
     } catch (error) {
       wasRestored = true

@@ -105,11 +105,13 @@ export function createUsers(options: UsersOptions): Users {
       const isHeld = sharing?.lateEnds.holds(input, before.connections) ?? false
       const told = isHeld ? withoutEnds(input, before) : sharing ? asLate(input, since, now) : input
       if (!told) return WAITS
+      const countUntil = sharing?.lateEnds.countUntil ?? now
       const judged = print ? sharing?.heard.judge(user, print, stored) : stored?.heard
       if (print && !judged) return NOTHING
       const heard =
         print && isHeld ? judged?.map((entry) => closeBefore(entry, print, false)) : judged
-      const [after, effects] = step(before, told, now, policy)
+      const counted = told.type === 'document' ? { ...told, countUntil } : told
+      const [after, effects] = step(before, counted, now, policy)
       if (effects.some(({ type }) => type === 'forget')) {
         if (stored && !(await forget(stored))) continue
         return { effects, isHeld }

@@ -11,6 +11,8 @@ export interface DocumentInput {
   readonly type: 'document'
   readonly client: string
   readonly document: ConnectionDocument
+  /** Deadlines after this time do not count yet, since arrivals may be on their way. @default all count */
+  readonly countUntil?: number
 }
 
 /** What can happen to a user. */

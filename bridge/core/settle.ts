@@ -13,14 +13,17 @@ const STRANGER_MS = 60_000
 /**
  * Ends a step: drops what no deadline holds any more, brings what is derived (memberships, times,
  * the shown number of connections, the version) up to date, and tells the difference of the two views.
+ *
+ * @param countUntil deadlines after this time do not count yet
  */
 export function settle(
   before: UserState,
   change: Change,
   now: number,
   policy: Policy,
+  countUntil: number = now,
 ): readonly [UserState, readonly Effect[]] {
-  const connections = expire(change.connections, now)
+  const connections = expire(change.connections, countUntil)
   if (connections === before.connections) return settleUnseen(before, change, now, policy)
   const wasOnline = before.connections.length > 0
   const isOnline = connections.length > 0

@@ -14,7 +14,7 @@ import {
   updateConnection,
 } from './connections.ts'
 import { settle } from './settle.ts'
-import type { Effect, Input } from './input.ts'
+import type { DocumentInput, Effect, Input } from './input.ts'
 import type { Policy } from './policy.ts'
 import { endStandIn, restore } from './restore.ts'
 import type { Change, ConnectionState, UserState } from './state.ts'
@@ -38,7 +38,7 @@ export function step(
     case 'document':
       return input.document.status === 'offline'
         ? handleOffline(state, input.client, input.document, now, policy)
-        : handlePresent(state, input.client, input.document, now, policy)
+        : handlePresent(state, input, now, policy)
     case 'timer':
       return settle(state, changeOf(state), now, policy)
     case 'census':
@@ -57,8 +57,7 @@ export function step(
 
 function handlePresent(
   state: UserState,
-  client: string,
-  document: ConnectionDocument,
+  { client, document, countUntil = Infinity }: DocumentInput,
   now: number,
   policy: Policy,
 ): readonly [UserState, readonly Effect[]] {
@@ -102,7 +101,7 @@ function handlePresent(
     order,
     lastSeen: Math.max(state.lastSeen, heard),
   }
-  return settle(state, change, now, policy)
+  return settle(state, change, now, policy, Math.min(now, countUntil))
 }
 
 function handleOffline(

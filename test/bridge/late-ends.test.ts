@@ -36,7 +36,7 @@ describe('an end that may be heard before an arrival', () => {
   it('waits if a broker of ours has stamped it; nothing else does', () => {
     const end = say({ status: 'offline', connection: 'c', broker: 'b', stamp: 1 })
     expect(ends.holds(end)).to.equal(false)
-    ends.hold()
+    ends.hold(clock.now())
     const inputs: Input[] = [
       end,
       say({ status: 'offline', connection: 'c' }),
@@ -58,7 +58,7 @@ describe('an end that may be heard before an arrival', () => {
     const { connections } = state
     const holds = (input: Input): boolean => ends.holds(input, connections)
     expect(holds(say(inRooms('den')))).to.equal(false)
-    ends.hold()
+    ends.hold(clock.now())
     expect(holds(say(inRooms('den')))).to.equal(true)
     expect(holds(say(inRooms()))).to.equal(true)
     expect(holds(say({ ...inRooms('den'), connection: 'later' }))).to.equal(true)
@@ -73,7 +73,7 @@ describe('an end that may be heard before an arrival', () => {
     { title: 'for 3 s at most', answeredAt: 9000, held: 3000 },
   ]) {
     it(`waits ${title}`, async () => {
-      ends.hold()
+      ends.hold(clock.now())
       await clock.advance(10_000)
       ends.called()
       clock.after(answeredAt, () => (isAsking = false))
@@ -87,9 +87,9 @@ describe('an end that may be heard before an arrival', () => {
   }
 
   it('waits anew when something else is missed meanwhile', async () => {
-    ends.hold()
+    ends.hold(clock.now())
     ends.called()
-    ends.hold()
+    ends.hold(clock.now())
     await clock.advance(10_000)
     expect(ends.held).to.equal(true)
     ends.called()

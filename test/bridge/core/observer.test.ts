@@ -173,6 +173,21 @@ describe('the observer’s own faults', () => {
     }
   })
 
+  it('a document ends nothing whose time was up when nobody could act on it', () => {
+    const policy = resolvePolicy()
+    const at = (second: number): number => START + 1000 * second
+    const inLobby = online('tab', 'c1', { rooms: ['lobby'] })
+    const [here] = step(createUserState('ann'), inLobby, START, policy)
+    const [held] = step(here, ended('tab', 'c1', 'closed'), at(1), policy)
+    const deadline = nextDeadline(held) ?? 0
+    const phone = { ...online('phone', 'd1', { rooms: ['den'] }), countUntil: at(2) } as Input
+    const [state, effects] = step(held, phone, deadline + 1000, policy)
+    expect(effects.map(({ type }) => type)).to.not.include('leave')
+    expect(state.memberships.map(({ room }) => room)).to.have.members(['lobby', 'den'])
+    const [, later] = step(state, { type: 'timer' }, deadline + 1000, policy)
+    expect(later.filter(({ type }) => type === 'leave')).to.have.length(1)
+  })
+
   describe('a restoration from what others were last shown', () =>
     itPlays([
       {
