@@ -70,8 +70,11 @@ async function restoreUser(
 export function closeBefore(entry: HeardEntry, print: Print, isWhole = true): HeardEntry {
   if (!('stamp' in print && 'newest' in entry)) return entry
   if (entry.client !== print.client || entry.broker !== print.broker) return entry
-  const newest = isWhole ? entry.newest : entry.newest.filter(([id]) => id !== print.connection)
-  return { ...entry, newest, floor: Math.max(entry.floor, print.stamp - 1) }
+  const before = print.stamp - 1
+  const newest = isWhole
+    ? entry.newest
+    : entry.newest.map(([id, stamp]) => [id, id === print.connection ? before : stamp] as const)
+  return { ...entry, newest, floor: Math.max(entry.floor, before) }
 }
 
 /** Whether readers are told the same of a user, but for when it was heard. */

@@ -97,6 +97,19 @@ describe('two brokers with a bridge each, on one Redis', function () {
       bridges.push(bridge)
     }
     await eventually('ready', () => bridges.every(({ ready }) => ready))
+    for (const broker of [first, second]) await untilEndsCount(broker)
+  }
+
+  /** A bridge that has just come waits with ends for a moment: a short stay would be part of a longer one. */
+  async function untilEndsCount(broker: TcpBroker): Promise<void> {
+    const probe = `probe-${broker.port}`
+    const peer = await connect(broker, probe)
+    for (const room of ['lobby', 'attic']) await say(peer, probe, room, 1)
+    const isIn = async (room: string): Promise<boolean> =>
+      (await store.roomMembers(room)).some(({ user }) => user === probe)
+    await eventually('it has come', () => isIn('attic'))
+    await eventually('it has left the lobby', async () => !(await isIn('lobby')))
+    peer.stream.destroy()
   }
 
   function connect({ port }: TcpBroker, user: string): Promise<MqttPeer> {
