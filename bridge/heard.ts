@@ -66,6 +66,21 @@ export function createHeard(now: () => number): Heard {
   }
 }
 
+/**
+ * What the client said before, over earlier connections too, may be waiting: it counts as applied.
+ *
+ * @param isWhole whether what it says now counts as well
+ */
+export function closeBefore(entry: HeardEntry, print: Print, isWhole = true): HeardEntry {
+  if (!('stamp' in print && 'newest' in entry)) return entry
+  if (entry.client !== print.client || entry.broker !== print.broker) return entry
+  const before = print.stamp - 1
+  const newest = isWhole
+    ? entry.newest
+    : entry.newest.map(([id, stamp]) => [id, id === print.connection ? before : stamp] as const)
+  return { ...entry, newest, floor: Math.max(entry.floor, before) }
+}
+
 function isOf(entry: HeardEntry, print: Print): boolean {
   if (entry.client !== print.client) return false
   if ('stamp' in print) return 'newest' in entry && entry.broker === print.broker

@@ -1,11 +1,11 @@
 import { jsonEqual } from '../protocol/index.ts'
 import { step, viewMember, viewUser, type Policy, type UserState } from './core/index.ts'
 import { stayInRooms } from './late-ends.ts'
-import { printOf, type Heard, type Print } from './heard.ts'
+import { closeBefore, printOf, type Heard } from './heard.ts'
 import { inSlices } from './slices.ts'
 import type { LastWord } from './recent.ts'
 import { saveRestored } from './restore.ts'
-import type { HeardEntry, Store } from './store/store.ts'
+import type { Store } from './store/store.ts'
 
 /** What restoring works with. */
 interface Restoring {
@@ -60,21 +60,6 @@ async function restoreUser(
   if (!dirty) state = { ...state, version: before.version }
   const rooms = new Map(before.memberships.map((one) => [one.room, viewMember(before, one)]))
   await saveRestored(store, state, dirty, rooms, { ...stored, heard: log })
-}
-
-/**
- * What the client said before, over earlier connections too, may be waiting: it counts as applied.
- *
- * @param isWhole whether what it says now counts as well
- */
-export function closeBefore(entry: HeardEntry, print: Print, isWhole = true): HeardEntry {
-  if (!('stamp' in print && 'newest' in entry)) return entry
-  if (entry.client !== print.client || entry.broker !== print.broker) return entry
-  const before = print.stamp - 1
-  const newest = isWhole
-    ? entry.newest
-    : entry.newest.map(([id, stamp]) => [id, id === print.connection ? before : stamp] as const)
-  return { ...entry, newest, floor: Math.max(entry.floor, before) }
 }
 
 /** Whether readers are told the same of a user, but for when it was heard. */

@@ -10,10 +10,9 @@ import {
   type UserState,
 } from './core/index.ts'
 import { BEHIND_MS } from './counting.ts'
-import { printOf, type Heard } from './heard.ts'
+import { closeBefore, printOf, type Heard } from './heard.ts'
 import type { Hearing } from './hearing.ts'
 import { stayInRooms, type LateEnds } from './late-ends.ts'
-import { closeBefore } from './restore-words.ts'
 import type { Publisher } from './publisher.ts'
 import type { RoomSave, Store, StoredUser } from './store/store.ts'
 

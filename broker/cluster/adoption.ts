@@ -1,6 +1,7 @@
 import type { RedisConnection } from '../../runtime/redis/connection.ts'
 import type { Script } from '../../runtime/redis/script.ts'
 import type { SessionContent } from '../persistence/session-persistence.ts'
+import { clientsOf, type ClaimedClient } from './clients-of.ts'
 import { isForAbsent, type Entry } from './entries.ts'
 import type { ClusterKeys } from './keys.ts'
 import type { Handover } from './shared-sessions.ts'
@@ -54,21 +55,13 @@ export interface AdopterOptions {
   readonly flush: () => Promise<void>
 }
 
-/** Clients that are looked at, and that are taken over, at once. */
-const SCAN_COUNT = '500'
+/** Clients that are taken over at once. */
 const SLICE = 200
 
 /** What the log has for sessions, and how far that was read. */
 interface Later {
   position: number
   readonly entries: Entry[]
-}
-
-/** What is read here of what is known of a client id. */
-interface ClientEntry {
-  readonly broker?: string
-  /** The broker from which it was taken over, if its client has not come back. */
-  readonly adopted?: string
 }
 
 /** Creates what takes sessions over. */
@@ -79,22 +72,9 @@ export function createAdopter(options: AdopterOptions): Adopter {
   /** By the broker that has died: whose sessions are here. */
   const adopted = new Map<string, Set<string>>()
 
-  /** The client ids that a broker had, and those that are half here since an earlier try. */
-  async function* clientsOf(dead: string): AsyncGenerator<readonly string[]> {
-    let cursor = '0'
-    do {
-      const command = ['HSCAN', keys.clients, cursor, 'COUNT', SCAN_COUNT]
-      const answer = (await redis.send(keys.clients, command)) as readonly [string, string[]]
-      const [next, fields] = answer
-      const clientIds: string[] = []
-      for (let i = 0; i + 1 < fields.length; i += 2) {
-        const entry = JSON.parse(fields[i + 1] ?? '{}') as ClientEntry
-        const isHalfHere = entry.broker === broker && entry.adopted === dead
-        if (entry.broker === dead || isHalfHere) clientIds.push(fields[i] ?? '')
-      }
-      for (let i = 0; i < clientIds.length; i += SLICE) yield clientIds.slice(i, i + SLICE)
-      cursor = next
-    } while (cursor !== '0')
+  /** Whether a broker had a client id, or it is half here since an earlier try. */
+  function isLeft(client: ClaimedClient, dead: string): boolean {
+    return client.broker === dead || (client.broker === broker && client.adopted === dead)
   }
 
   async function claim(
@@ -156,13 +136,16 @@ export function createAdopter(options: AdopterOptions): Adopter {
       underway.set(dead, upTo)
       try {
         await flush()
-        for await (const clientIds of clientsOf(dead)) {
-          const arrival = adoptSome(clientIds, dead, later, adoption)
-          for (const clientId of clientIds) arriving.set(clientId, arrival)
-          try {
-            await arrival
-          } finally {
-            for (const clientId of clientIds) arriving.delete(clientId)
+        for await (const left of clientsOf(redis, keys, (client) => isLeft(client, dead))) {
+          for (let i = 0; i < left.length; i += SLICE) {
+            const clientIds = left.slice(i, i + SLICE).map(({ clientId }) => clientId)
+            const arrival = adoptSome(clientIds, dead, later, adoption)
+            for (const clientId of clientIds) arriving.set(clientId, arrival)
+            try {
+              await arrival
+            } finally {
+              for (const clientId of clientIds) arriving.delete(clientId)
+            }
           }
         }
         await flush()

@@ -82,6 +82,9 @@ type Reclaim =
 /** Longer than anybody keeps a session; a script can count so far, in milliseconds. */
 const LONGEST_MS = 1e14
 
+/** By how much Redis' clock may be ahead of what is known of it, in milliseconds. */
+const CLOCKS_MS = 50
+
 /** Options of {@link createClientClaims}. */
 export interface ClientClaimsOptions extends ClaimScriptsOptions {
   /** About Redis' time, in milliseconds since the epoch. */
@@ -157,7 +160,7 @@ export function createClientClaims(options: ClientClaimsOptions): ClientClaims {
     const number = untold.get(clientId)
     if (number === undefined || claims.has(clientId) || underway.has(clientId)) return
     // Claims that nobody waited for may have higher numbers than those that are known.
-    const upTo = Math.max(number, inMicroseconds(now()))
+    const upTo = Math.max(number, inMicroseconds(now() + CLOCKS_MS))
     insistOnRedis()
     await scripts.end(clientId, upTo)
     if (!claims.has(clientId)) untold.delete(clientId)

@@ -1,29 +1,31 @@
 import type { RedisConnection } from '../../runtime/redis/connection.ts'
 import type { ClusterKeys } from './keys.ts'
 
-/** A client id that Redis says a broker has. */
-interface OwnedClient {
+/** Who has a client id, in Redis' view. */
+export interface ClaimedClient {
   readonly clientId: string
+  readonly broker: string | undefined
   /** The number of its claim. */
   readonly number: number
+  /** The broker from which it was taken over, if its client has not come back. */
+  readonly adopted: string | undefined
 }
 
 interface ClientEntry {
   readonly broker?: string
   readonly number?: string
-  /** The broker from which it was taken over. */
   readonly adopted?: string
 }
 
 /** Client ids that are looked at at once. */
 const COUNT = '500'
 
-/** The client ids that a broker has claimed in Redis' view, some at a time; without those that it has taken over. */
+/** The client ids of which something is true in Redis' view, some at a time. */
 export async function* clientsOf(
   redis: RedisConnection,
   keys: ClusterKeys,
-  broker: string,
-): AsyncGenerator<readonly OwnedClient[]> {
+  isWanted: (client: ClaimedClient) => boolean,
+): AsyncGenerator<readonly ClaimedClient[]> {
   let cursor = '0'
   do {
     const command = ['HSCAN', keys.clients, cursor, 'COUNT', COUNT]
@@ -31,13 +33,12 @@ export async function* clientsOf(
       string,
       readonly string[],
     ]
-    const owned: OwnedClient[] = []
+    const clients: ClaimedClient[] = []
     for (let i = 0; i + 1 < fields.length; i += 2) {
-      const entry = JSON.parse(fields[i + 1] ?? '{}') as ClientEntry
-      if (entry.broker !== broker || entry.adopted !== undefined) continue
-      owned.push({ clientId: fields[i] ?? '', number: Number(entry.number ?? 0) })
+      const { broker, number, adopted } = JSON.parse(fields[i + 1] ?? '{}') as ClientEntry
+      clients.push({ clientId: fields[i] ?? '', broker, number: Number(number ?? 0), adopted })
     }
-    yield owned
+    yield clients.filter(isWanted)
     cursor = next
   } while (cursor !== '0')
 }

@@ -2,7 +2,7 @@ import type { Clock } from '../../runtime/clock.ts'
 import type { RedisConnection } from '../../runtime/redis/connection.ts'
 import type { Claim } from './claim-scripts.ts'
 import { LateClaim, type ClientClaims } from './client-claims.ts'
-import { clientsOf } from './clients-of.ts'
+import { clientsOf, type ClaimedClient } from './clients-of.ts'
 import type { Word } from './entries.ts'
 import type { ClusterKeys } from './keys.ts'
 import type { Handover, SharedSessions } from './shared-sessions.ts'
@@ -192,7 +192,10 @@ export function createMoves(options: MovesOptions): Moves {
 
   /** Releases what Redis has under the name of this broker, and this broker has not. */
   async function denyOthers(): Promise<void> {
-    for await (const owned of clientsOf(redis, keys, broker)) {
+    // What it has taken over is dealt with where that is done.
+    const isOwn = (client: ClaimedClient): boolean =>
+      client.broker === broker && client.adopted === undefined
+    for await (const owned of clientsOf(redis, keys, isOwn)) {
       for (const slice of slicesOf(owned)) {
         await Promise.all(slice.map(({ clientId, number }) => clients.deny(clientId, number)))
       }

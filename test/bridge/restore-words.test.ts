@@ -1,6 +1,5 @@
 import { expect } from 'chai'
-import { createHeard, printOf } from '../../bridge/heard.ts'
-import { closeBefore } from '../../bridge/restore-words.ts'
+import { closeBefore, createHeard, printOf } from '../../bridge/heard.ts'
 import { formatHeard, parseRecord } from '../../bridge/store/redis/user-record.ts'
 
 describe('the last word of a client that a store is given back', () => {

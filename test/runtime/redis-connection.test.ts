@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { connectRedis } from '../../runtime/redis/connection.ts'
+import { connectRedis, isPassing } from '../../runtime/redis/connection.ts'
 import { startRedis, type RedisServer } from '../helpers/redis.ts'
 import { onTeardown } from '../helpers/teardown.ts'
 import { eventually, within } from '../helpers/within.ts'
@@ -48,5 +48,16 @@ describe('a connection to Redis', () => {
     await server.restart('empty')
     expect(await last).to.equal('PONG')
     expect(await redis.send('x', ['PING'])).to.equal('PONG')
+  })
+
+  it('takes what a full Redis answers for something that passes', async () => {
+    const server = await start('--maxmemory', '1', '--maxmemory-policy', 'noeviction')
+    const redis = await connectRedis({ url: server.url })
+    onTeardown(() => redis.close())
+    const refusal: unknown = await redis.send('k', ['SET', 'k', '1']).catch((error) => error)
+    expect(String(refusal)).to.include('OOM')
+    expect(isPassing(refusal)).to.equal(true)
+    const wrong: unknown = await redis.send('k', ['HGET', 'k']).catch((error) => error)
+    expect(isPassing(wrong)).to.equal(false)
   })
 })

@@ -147,7 +147,7 @@ describe('what Redis was told in vain of a client id', () => {
     await one.claims.release('tablet', 'c1', 0)
     await redis.send(keys.clients, ['HSET', keys.clients, ...old])
     await two.claims.claim('tablet', 'c2', 'alice')
-    for await (const owned of clientsOf(redis, keys, 'one')) {
+    for await (const owned of clientsOf(redis, keys, ({ broker }) => broker === 'one')) {
       for (const { clientId, number } of owned) await one.claims.deny(clientId, number)
     }
     expect(await owner('phone')).to.equal(undefined)
