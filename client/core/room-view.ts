@@ -17,12 +17,14 @@ export interface RoomView {
   /** Shown although the snapshot of a server that started anew had them not: they may be on their way back. */
   readonly kept: ReadonlyMap<string, Member>
   readonly keptUntil: number
+  /** Who is shown although the first snapshot after a reconnect has them not yet: this client, who has just said it. */
+  readonly returning: string | null
 }
 
 /** What can happen to it. */
 export type RoomInput =
-  /** Connected: the snapshot is being read. */
-  | { readonly type: 'reading' }
+  /** Connected: the snapshot is being read. `returning` is the user that this client says is in the room, or null. */
+  | { readonly type: 'reading'; readonly returning: string | null }
   | { readonly type: 'snapshot'; readonly snapshot: RoomSnapshot }
   | { readonly type: 'diff'; readonly diff: RoomDiff }
   /** There is no snapshot: nobody has ever been in the room, or it is forgotten. */
@@ -47,6 +49,7 @@ export const UNKNOWN_ROOM: RoomView = {
   held: [],
   kept: new Map(),
   keptUntil: 0,
+  returning: null,
 }
 
 const NOTHING: RoomChange = { joined: [], updated: [], left: [], gap: false }
@@ -58,8 +61,9 @@ const MAX_HELD = 1000
 export function stepRoom(view: RoomView, input: RoomInput, now: number, settleMs: number): Step {
   switch (input.type) {
     case 'reading':
+      return [{ ...view, held: [], returning: input.returning }, NOTHING]
     case 'lost':
-      return [{ ...view, held: [] }, NOTHING]
+      return [{ ...view, held: [], returning: null }, NOTHING]
     case 'diff':
       return view.held
         ? [{ ...view, held: [...view.held, input.diff].slice(-MAX_HELD) }, NOTHING]
@@ -113,11 +117,14 @@ function read(view: RoomView, replica: RoomReplica, now: number, settleMs: numbe
   const shown = membersOf(view)
   const missing = replica.complete ? [...shown].filter(([user]) => !replica.members.has(user)) : []
   const remembers = hasMemory(view, replica)
-  const kept = new Map(missing.filter(([user]) => !remembers || view.kept.has(user)))
+  const isKept = (user: string): boolean =>
+    !remembers || view.kept.has(user) || user === view.returning
+  const kept = new Map(missing.filter(([user]) => isKept(user)))
   let next: RoomView = {
     replica,
     held: null,
     kept,
+    returning: null,
     keptUntil: view.kept.size > 0 ? view.keptUntil : now + settleMs,
   }
   const gone = missing.filter(([user]) => !kept.has(user))

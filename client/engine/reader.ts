@@ -29,13 +29,15 @@ export interface ReaderOptions {
   readonly root: string
   readonly settleMs: number
   readonly world: Surroundings
+  /** The user that this client says is in a room; null when it says no such thing. */
+  readonly self: (room: string) => string | null
   readonly tell: (message: FromEngine) => void
 }
 
 const decoder = new TextDecoder()
 
 /** Creates a reader that reads nothing yet. */
-export function createReader({ root, settleMs, world, tell }: ReaderOptions): Reader {
+export function createReader({ root, settleMs, world, self, tell }: ReaderOptions): Reader {
   const topics = createTopics(root)
   const subscriptions = createSubscriptions()
   const rooms = new Map<string, RoomReader>()
@@ -47,7 +49,16 @@ export function createReader({ root, settleMs, world, tell }: ReaderOptions): Re
 
   function openRoom(room: string): RoomReader {
     const isLive = (): boolean => connected && bridgeUp
-    return createRoomReader({ room, topics, subscriptions, world, settleMs, isLive, tell })
+    return createRoomReader({
+      room,
+      topics,
+      subscriptions,
+      world,
+      settleMs,
+      isLive,
+      self,
+      tell,
+    })
   }
 
   function want(readings: Readings): void {

@@ -32,6 +32,8 @@ export interface RoomReaderOptions {
   readonly settleMs: number
   /** Whether there is a connection and a bridge behind it. */
   readonly isLive: () => boolean
+  /** The user that this client says is in the room; null when it says no such thing. */
+  readonly self: (room: string) => string | null
   readonly tell: (message: RoomMessage) => void
 }
 
@@ -40,7 +42,7 @@ const NOTHING_AFTER_MS = 1500
 
 /** Starts reading a room: events first, so that nothing falls between the snapshot and the diffs. */
 export function createRoomReader(options: RoomReaderOptions): RoomReader {
-  const { room, topics, subscriptions, world, settleMs, isLive, tell } = options
+  const { room, topics, subscriptions, world, settleMs, isLive, self, tell } = options
   const eventsTopic = topics.roomEvents(room)
   const snapshotTopic = topics.room(room)
   let view = UNKNOWN_ROOM
@@ -130,7 +132,7 @@ export function createRoomReader(options: RoomReaderOptions): RoomReader {
       }
     },
     connected() {
-      take({ type: 'reading' })
+      take({ type: 'reading', returning: self(room) })
       readAgain()
     },
     lost() {

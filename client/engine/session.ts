@@ -61,6 +61,7 @@ export function createSession({ options, isPunctual, world }: SessionSettings): 
     root: options.root,
     settleMs: options.settleMs,
     world,
+    self: (room) => (speaker.isIn(room) ? speaker.user : null),
     tell: route,
   })
   const link = createLink({

@@ -10,6 +10,10 @@ import type { Surroundings } from './port.ts'
 
 /** Says on the input plane what becomes of this client. */
 export interface Speaker {
+  /** For whom it speaks. */
+  readonly user: string
+  /** Whether it says, or is about to, that it is in the room. */
+  isIn(room: string): boolean
   /** What the broker publishes of a connection that is about to be opened, when it ends without a word. */
   nextWill(): { readonly topic: string; readonly payload: string } | null
   connected(connection: MqttConnection): void
@@ -42,8 +46,9 @@ const PACE_MS = 50
 
 /** Creates a speaker that has nothing to say yet. */
 export function createSpeaker({ session, client, isPunctual, world }: SpeakerOptions): Speaker {
-  const { root, user, foreign, grace } = session
-  const topic = createTopics(root).connection(user ?? client, client)
+  const { root, foreign, grace } = session
+  const user = session.user ?? client
+  const topic = createTopics(root).connection(user, client)
   let connection: MqttConnection | null = null
   let id: string | null = null
   let seq = 0
@@ -99,6 +104,8 @@ export function createSpeaker({ session, client, isPunctual, world }: SpeakerOpt
   }
 
   return {
+    user,
+    isIn: (room) => wanted !== null && wanted.rooms.has(room),
     get unloadKey() {
       return unloadKey
     },

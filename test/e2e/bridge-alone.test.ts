@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { parseUserDocument } from '../../protocol/index.ts'
 import { describeTogether } from '../helpers/concurrently.ts'
+import { freePort } from '../helpers/free-port.ts'
 import { connectClient, type Client } from '../helpers/mqtt.ts'
 import {
   isOffline,
@@ -215,7 +216,8 @@ describeTogether('a bridge that runs alone', 60_000, (scenario) => {
   scenario(
     'that outlives its broker holds who comes back, and gives up who does not, with reason broker',
     async () => {
-      const first = await startProgram({ command: 'broker' })
+      const mqttPort = await freePort()
+      const first = await startProgram({ command: 'broker', mqttPort })
       const bridge = await startBridge(first)
       for (const user of ['back', 'gone']) {
         const client = await connectClient(first, { user, clientId: user })
@@ -227,7 +229,7 @@ describeTogether('a bridge that runs alone', 60_000, (scenario) => {
 
       first.kill('SIGKILL')
       await first.exited
-      const second = await startProgram({ command: 'broker', mqttPort: first.mqttPort })
+      const second = await startProgram({ command: 'broker', mqttPort })
       const restarted = performance.now()
       const reader = await watch(second, ['presence/users/#', 'presence/rooms/#'])
       const client = await connectClient(second, { user: 'back', clientId: 'back' })

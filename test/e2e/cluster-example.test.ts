@@ -1,9 +1,10 @@
 import { expect } from 'chai'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { connect as connectTcp, createServer } from 'node:net'
+import { connect as connectTcp } from 'node:net'
 import { WebSocket } from 'ws'
 import { connectVisitor, observe } from '../helpers/cluster-crowd.ts'
+import { freePorts, isFree } from '../helpers/free-port.ts'
 import { build, exitOf, PACKAGE_ROOT } from '../helpers/process.ts'
 import { onTeardown } from '../helpers/teardown.ts'
 import { eventually, within } from '../helpers/within.ts'
@@ -54,23 +55,6 @@ async function startExample(...flags: readonly string[]): Promise<Example> {
     firstPort,
     said: () => said,
   }
-}
-
-/** The first of so many ports in a row that nobody listens on. */
-async function freePorts(count: number): Promise<number> {
-  for (;;) {
-    const first = 20_000 + Math.floor(Math.random() * 12_000)
-    const ports = Array.from({ length: count }, (_, i) => first + i)
-    const free = await Promise.all(ports.map(isFree))
-    if (free.every(Boolean)) return first
-  }
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer().once('error', () => resolve(false))
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
-  })
 }
 
 describe('the example of several brokers', function () {

@@ -1,9 +1,9 @@
 import { expect } from 'chai'
 import { randomUUID } from 'node:crypto'
-import { createServer, type AddressInfo } from 'node:net'
 import { runCli } from '../server/run-cli.ts'
 import { shareInSuite } from '../helpers/cluster-suite.ts'
 import { startCluster } from '../helpers/cluster.ts'
+import { freePort } from '../helpers/free-port.ts'
 import { connectVisitor, observe } from '../helpers/cluster-crowd.ts'
 import { connectClient } from '../helpers/mqtt.ts'
 import { connectPeer, type MqttPeer, type PeerOptions } from '../helpers/mqtt-peer.ts'
@@ -139,11 +139,7 @@ describe('a broker that is to be one of several', function () {
   })
 
   it('says in a sentence that there is no Redis where it was told', async () => {
-    const server = createServer().listen(0, '127.0.0.1')
-    await new Promise((resolve) => server.once('listening', resolve))
-    const { port } = server.address() as AddressInfo
-    await new Promise((resolve) => server.close(resolve))
-    const url = `redis://127.0.0.1:${port}`
+    const url = `redis://127.0.0.1:${await freePort()}`
     const ports = ['--mqtt-port', '0', '--http-port', '0']
     const { code, stderr } = await runCli(['--cluster', '--redis', url, ...ports]).ended
     expect(stderr).to.equal(

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import mqtt from 'mqtt'
+import { freePort } from './free-port.ts'
 
 /** A foreign broker, with nothing stored. */
 export interface Mosquitto {
@@ -16,7 +16,7 @@ export interface Mosquitto {
 /** Starts Mosquitto on a port of its own, or on the one that an earlier one had. */
 export async function startMosquitto(wanted?: number): Promise<Mosquitto> {
   const directory = await mkdtemp(join(tmpdir(), 'presence-mosquitto-'))
-  const port = wanted ?? (await findPort())
+  const port = wanted ?? (await freePort())
   const config = join(directory, 'mosquitto.conf')
   const lines = [`listener ${port} 127.0.0.1`, 'allow_anonymous true', 'max_queued_messages 0']
   await writeFile(config, `${lines.join('\n')}\nset_tcp_nodelay true\nmax_inflight_messages 0\n`)
@@ -24,7 +24,10 @@ export async function startMosquitto(wanted?: number): Promise<Mosquitto> {
   const child = spawn('mosquitto', ['-c', config], { stdio: 'ignore', env: { PATH: path } })
   const exited = once(child, 'exit')
   const url = `mqtt://127.0.0.1:${port}`
-  await untilAnswers(url)
+  const early = exited.then(() => {
+    throw new Error(`Mosquitto ended instead of listening on ${port}`)
+  })
+  await Promise.race([untilAnswers(url), early])
   return {
     url,
     port,
@@ -34,15 +37,6 @@ export async function startMosquitto(wanted?: number): Promise<Mosquitto> {
       await rm(directory, { recursive: true, force: true })
     },
   }
-}
-
-async function findPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 async function untilAnswers(url: string): Promise<void> {

@@ -45,7 +45,7 @@ export interface ProgramOptions {
   readonly command?: 'broker' | 'bridge'
   readonly flags?: readonly string[]
   readonly host?: string
-  /** @default any free one */
+  /** 0 is any; one that is used again after this process has ended must come from `freePort`. @default 0 */
   readonly mqttPort?: number
   /** Variables beside those of this process. */
   readonly env?: Readonly<Record<string, string>>

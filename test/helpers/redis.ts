@@ -1,9 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { connect, createServer, type AddressInfo } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { freePort } from './free-port.ts'
 import { onTeardown } from './teardown.ts'
 import { eventually } from './within.ts'
 
@@ -180,18 +181,6 @@ export async function startRedisCluster(): Promise<RedisCluster> {
 async function isWhole(port: number): Promise<boolean> {
   const info = await ask(port, 'CLUSTER INFO', 'cluster_known_nodes:3')
   return info.includes('cluster_state:ok') && info.includes('cluster_known_nodes:3')
-}
-
-/** A port that nobody listens on, low enough for a cluster's bus. */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const server = createServer().listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    const { port } = server.address() as AddressInfo
-    server.close()
-    await once(server, 'close')
-    if (port <= 55_535) return port
-  }
 }
 
 /** One command over a connection of its own; empty when nobody answers. */

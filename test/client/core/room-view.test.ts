@@ -14,6 +14,7 @@ const TIME = '2026-01-01T00:00:00.000Z'
 /** Since when people are there for a server that has started anew. */
 const LATER = '2026-01-01T01:00:00.000Z'
 const SETTLE_MS = 5000
+const READING: RoomInput = { type: 'reading', returning: null }
 
 const member = (user: string, n = 0): Member => ({ user, status: 'online', since: TIME, data: n })
 /** The snapshot of a server that has started anew. */
@@ -57,7 +58,7 @@ function run(inputs: readonly (readonly [number, RoomInput])[]): [RoomView, stri
 describe('the view of a room', () => {
   it('holds diffs until the snapshot, and drops those that it has', () => {
     const [view, told] = run([
-      [0, { type: 'reading' }],
+      [0, READING],
       [1, diff(4, ['c'])],
       [2, diff(5, ['d'], ['a'])],
       [3, snapshot(4, 'a', 'b', 'c')],
@@ -83,7 +84,7 @@ describe('the view of a room', () => {
     const lost: [number, RoomInput][] = [
       [0, snapshot(1, 'a', 'b', 'c')],
       [10, { type: 'lost' }],
-      [20, { type: 'reading' }],
+      [20, READING],
     ]
     const [waiting, told] = run([...lost, [30, anew(9, 'a')], [40, diff(10, ['b'])]])
     expect(told.slice(3)).to.deep.equal(['', ''])
@@ -105,9 +106,9 @@ describe('the view of a room', () => {
   it('keeps them as long when it is read once more meanwhile, but nobody who leaves the new one', () => {
     const [view, told] = run([
       [0, snapshot(1, 'a', 'b', 'c')],
-      [20, { type: 'reading' }],
+      [20, READING],
       [30, anew(9, 'a', 'b')],
-      [3000, { type: 'reading' }],
+      [3000, READING],
       [3010, anew(12, 'a')],
       [5029, { type: 'timer' }],
       [5030, { type: 'timer' }],
@@ -119,7 +120,7 @@ describe('the view of a room', () => {
   it('believes a server that still knows somebody: who is missing has left', () => {
     const [view, told] = run([
       [0, snapshot(1, 'a', 'b', 'c')],
-      [20, { type: 'reading' }],
+      [20, READING],
       [25, diff(10, [], ['b'])],
       [30, snapshot(9, 'a', 'b', 'd')],
     ])
@@ -127,11 +128,48 @@ describe('the view of a room', () => {
     expect(isCurrent(view)).to.equal(true)
   })
 
+  const returns: [number, RoomInput][] = [
+    [0, snapshot(1, 'a', 'b', 'c')],
+    [10, { type: 'lost' }],
+    [20, { type: 'reading', returning: 'a' }],
+  ]
+
+  it('never tells of itself that it has left and joined, when the snapshot is older than its return', () => {
+    const [waiting, told] = run([...returns, [30, snapshot(9, 'b')]])
+    expect(told[3]).to.equal('-c')
+    expect([...membersOf(waiting).keys()]).to.deep.equal(['a', 'b'])
+    expect(isCurrent(waiting)).to.equal(false)
+    const [back, after] = run([...returns, [30, snapshot(9, 'b')], [40, diff(10, ['a'])]])
+    expect(after.slice(4)).to.deep.equal([''])
+    expect(isCurrent(back)).to.equal(true)
+    const [, alone] = run([...returns, [30, { type: 'nothing' }], [40, diff(10, ['a'], [], 0)]])
+    expect(alone[4]).to.equal('')
+  })
+
+  it('gives itself up as well when nothing comes of its return, and believes a later snapshot at once', () => {
+    const [, given] = run([...returns, [30, snapshot(9, 'b')], [5030, { type: 'timer' }]])
+    expect(given[4]).to.equal('-a')
+    const [, later] = run([
+      ...returns,
+      [30, snapshot(9, 'a', 'b')],
+      [40, diff(11, [])],
+      [50, snapshot(11, 'b')],
+    ])
+    expect(later.slice(3)).to.deep.equal(['-c', 'gap', '-a'])
+    const [, lostAgain] = run([
+      ...returns,
+      [25, { type: 'lost' }],
+      [30, READING],
+      [40, snapshot(9, 'b')],
+    ])
+    expect(lostAgain[5]).to.equal('-a -c')
+  })
+
   it('has no members above the announce limit, and tells nobody’s leave for it', () => {
     const large: RoomSnapshot = { room: 'r', version: 2, size: 2000, complete: false }
     const [view, told] = run([
       [0, snapshot(1, 'a')],
-      [1, { type: 'reading' }],
+      [1, READING],
       [2, { type: 'snapshot', snapshot: large }],
     ])
     expect(told.join('')).to.equal('+a')
