@@ -14,7 +14,7 @@ import { createReception } from './reception.ts'
 import { createRollCall } from './roll-call.ts'
 import { createRoomFlusher } from './rooms/room-flusher.ts'
 import { createMemoryStore } from './store/memory-store.ts'
-import { createSharing } from './sharing.ts'
+import { createSharing } from './sharing/sharing.ts'
 import { createUpkeep } from './upkeep.ts'
 import { createUsers } from './users.ts'
 

@@ -4,7 +4,7 @@ import { readMessage } from './intake.ts'
 import type { LinkMessage } from './link/link.ts'
 import type { Metrics } from './metrics.ts'
 import type { Roster } from './roster.ts'
-import type { Sharing } from './sharing.ts'
+import type { Sharing } from './sharing/sharing.ts'
 import type { Users } from './users.ts'
 
 /** Takes what the link brings to where it belongs. */

@@ -9,10 +9,10 @@ import {
   type Policy,
   type UserState,
 } from './core/index.ts'
-import { BEHIND_MS } from './counting.ts'
-import { closeBefore, printOf, type Heard } from './heard.ts'
-import type { Hearing } from './hearing.ts'
-import { stayInRooms, type LateEnds } from './late-ends.ts'
+import { BEHIND_MS } from './sharing/counting.ts'
+import { closeBefore, printOf, type Heard } from './sharing/heard.ts'
+import type { Hearing } from './sharing/hearing.ts'
+import { stayInRooms, type LateEnds } from './sharing/late-ends.ts'
 import type { Publisher } from './publisher.ts'
 import type { RoomSave, Store, StoredUser } from './store/store.ts'
 

@@ -1,6 +1,6 @@
 import type { Cancel, Clock } from '../../runtime/clock.ts'
 import { restAfterFlush, type RoomPace } from '../core/index.ts'
-import type { Hearing } from '../hearing.ts'
+import type { Hearing } from '../sharing/hearing.ts'
 import type { Publisher } from '../publisher.ts'
 import type { Store } from '../store/store.ts'
 

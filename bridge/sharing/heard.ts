@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
-import { formatConnectionDocument, type ConnectionDocument } from '../protocol/index.ts'
-import type { ConnectionState } from './core/index.ts'
+import { formatConnectionDocument, type ConnectionDocument } from '../../protocol/index.ts'
+import type { ConnectionState } from '../core/index.ts'
 import { BEHIND_MS, countDocuments, type Counting } from './counting.ts'
 import { addStamp, type Stamped } from './stamps.ts'
-import type { HeardEntry, HeardLog, StoredUser } from './store/store.ts'
+import type { HeardEntry, HeardLog, StoredUser } from '../store/store.ts'
 
 /**
  * Knows documents again that another bridge has applied already: by the stamps of our brokers, which the

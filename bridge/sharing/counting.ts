@@ -1,4 +1,4 @@
-import type { HeardCount } from './store/store.ts'
+import type { HeardCount } from '../store/store.ts'
 
 /**
  * Knows documents without a stamp again. They carry nothing that two readers of one broker could compare,

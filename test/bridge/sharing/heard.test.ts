@@ -1,8 +1,8 @@
 import { expect } from 'chai'
-import { createHeard, printOf } from '../../bridge/heard.ts'
-import type { HeardLog, StoredUser } from '../../bridge/index.ts'
-import type { ConnectionDocument } from '../../protocol/index.ts'
-import { stateOf } from './store/samples.ts'
+import { createHeard, printOf } from '../../../bridge/sharing/heard.ts'
+import type { HeardLog, StoredUser } from '../../../bridge/index.ts'
+import type { ConnectionDocument } from '../../../protocol/index.ts'
+import { stateOf } from '../store/samples.ts'
 
 /** What comes to a bridge, so many seconds after the start: of a client and its connection, a broker, the stamp. */
 type Row = readonly [

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import { closeBefore, createHeard, printOf } from '../../bridge/heard.ts'
-import { formatHeard, parseRecord } from '../../bridge/store/redis/user-record.ts'
+import { closeBefore, createHeard, printOf } from '../../../bridge/sharing/heard.ts'
+import { formatHeard, parseRecord } from '../../../bridge/store/redis/user-record.ts'
 
 describe('the last word of a client that a store is given back', () => {
   const heard = createHeard(() => 1000)

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
-import { createHearing, type Hearing } from '../../bridge/hearing.ts'
-import type { Beat, DataCheck, SharedStore } from '../../bridge/store/store.ts'
-import { ManualClock } from '../helpers/manual-clock.ts'
+import { createHearing, type Hearing } from '../../../bridge/sharing/hearing.ts'
+import type { Beat, DataCheck, SharedStore } from '../../../bridge/store/store.ts'
+import { ManualClock } from '../../helpers/manual-clock.ts'
 
 const WHOLE = { state: 'whole', data: 'first' } as const
 const LACKING = { state: 'lacking' } as const

@@ -1,11 +1,11 @@
-import { jsonEqual } from '../protocol/index.ts'
-import { step, viewMember, viewUser, type Policy, type UserState } from './core/index.ts'
+import { jsonEqual } from '../../protocol/index.ts'
+import { step, viewMember, viewUser, type Policy, type UserState } from '../core/index.ts'
 import { stayInRooms } from './late-ends.ts'
 import { closeBefore, printOf, type Heard } from './heard.ts'
-import { inSlices } from './slices.ts'
+import { inSlices } from '../slices.ts'
 import type { LastWord } from './recent.ts'
-import { saveRestored } from './restore.ts'
-import type { Store } from './store/store.ts'
+import { saveRestored } from '../restore.ts'
+import type { Store } from '../store/store.ts'
 
 /** What restoring works with. */
 interface Restoring {

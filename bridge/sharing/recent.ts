@@ -1,4 +1,4 @@
-import type { ConnectionDocument } from '../protocol/index.ts'
+import type { ConnectionDocument } from '../../protocol/index.ts'
 
 /** What has been said lately, for a store that loses what it stored last. */
 export interface Recent {

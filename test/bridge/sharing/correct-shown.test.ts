@@ -1,11 +1,11 @@
 import { expect } from 'chai'
-import { resolvePolicy } from '../../bridge/core/index.ts'
-import { correctShown } from '../../bridge/correct-shown.ts'
-import { createMemoryStore } from '../../bridge/index.ts'
-import { createTopics } from '../../protocol/index.ts'
-import { ManualClock } from '../helpers/manual-clock.ts'
-import { MemoryLink } from '../helpers/memory-link.ts'
-import { member } from './store/samples.ts'
+import { resolvePolicy } from '../../../bridge/core/index.ts'
+import { correctShown } from '../../../bridge/sharing/correct-shown.ts'
+import { createMemoryStore } from '../../../bridge/index.ts'
+import { createTopics } from '../../../protocol/index.ts'
+import { ManualClock } from '../../helpers/manual-clock.ts'
+import { MemoryLink } from '../../helpers/memory-link.ts'
+import { member } from '../store/samples.ts'
 
 describe('what readers are shown, compared with a store that does not have it', () => {
   /** Compares; resolves to the users that are stored then, and the rooms that are published again. */

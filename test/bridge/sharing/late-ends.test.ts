@@ -5,10 +5,10 @@ import {
   step,
   type DocumentInput,
   type Input,
-} from '../../bridge/core/index.ts'
-import { createLateEnds, type LateEnds } from '../../bridge/late-ends.ts'
-import type { ConnectionDocument } from '../../protocol/index.ts'
-import { ManualClock } from '../helpers/manual-clock.ts'
+} from '../../../bridge/core/index.ts'
+import { createLateEnds, type LateEnds } from '../../../bridge/sharing/late-ends.ts'
+import type { ConnectionDocument } from '../../../protocol/index.ts'
+import { ManualClock } from '../../helpers/manual-clock.ts'
 
 const POLICY = resolvePolicy({})
 

@@ -1,4 +1,4 @@
-import type { Clock } from '../runtime/clock.ts'
+import type { Clock } from '../../runtime/clock.ts'
 
 /** Lets a number of inputs be worked on at the same time, and counts those that wait. */
 export interface Window {

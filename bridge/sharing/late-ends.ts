@@ -1,6 +1,6 @@
-import type { Cancel, Clock } from '../runtime/clock.ts'
-import type { ConnectionDocument } from '../protocol/index.ts'
-import type { ConnectionState, DocumentInput, Input } from './core/index.ts'
+import type { Cancel, Clock } from '../../runtime/clock.ts'
+import type { ConnectionDocument } from '../../protocol/index.ts'
+import type { ConnectionState, DocumentInput, Input } from '../core/index.ts'
 
 /**
  * Lets arrivals go before ends when a bridge has not heard everything, or could not apply what it heard:

@@ -1,11 +1,11 @@
 import { expect } from 'chai'
-import { createTopics, type Member } from '../../protocol/index.ts'
-import { resolvePolicy } from '../../bridge/core/index.ts'
-import { reconcileStore } from '../../bridge/reconcile.ts'
-import { readRemains } from '../../bridge/remains.ts'
-import { createMemoryStore } from '../../bridge/store/memory-store.ts'
-import { MemoryLink } from '../helpers/memory-link.ts'
-import { iso, START, World } from './world.ts'
+import { createTopics, type Member } from '../../../protocol/index.ts'
+import { resolvePolicy } from '../../../bridge/core/index.ts'
+import { reconcileStore } from '../../../bridge/sharing/reconcile.ts'
+import { readRemains } from '../../../bridge/remains.ts'
+import { createMemoryStore } from '../../../bridge/store/memory-store.ts'
+import { MemoryLink } from '../../helpers/memory-link.ts'
+import { iso, START, World } from '../world.ts'
 
 const ann: Member = { user: 'ann', status: 'online', since: iso(0), data: 1 }
 

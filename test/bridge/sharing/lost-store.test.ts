@@ -1,8 +1,8 @@
 import { expect } from 'chai'
-import type { Store } from '../../bridge/index.ts'
-import { answer, createShared, type Shared } from './shared.ts'
-import { saveOf } from './store/samples.ts'
-import { iso, World } from './world.ts'
+import type { Store } from '../../../bridge/index.ts'
+import { answer, createShared, type Shared } from '../shared.ts'
+import { saveOf } from '../store/samples.ts'
+import { iso, World } from '../world.ts'
 
 const rooms = { lobby: 1 }
 

@@ -1,5 +1,5 @@
-import type { Cancel, Clock } from '../runtime/clock.ts'
-import type { DataCheck, SharedStore } from './store/store.ts'
+import type { Cancel, Clock } from '../../runtime/clock.ts'
+import type { DataCheck, SharedStore } from '../store/store.ts'
 
 /**
  * Whether anything may be concluded from the passing of time, where several bridges share a store.

@@ -1,11 +1,11 @@
-import { jsonEqual, type Member, type Topics, type UserDocument } from '../protocol/index.ts'
-import type { Clock } from '../runtime/clock.ts'
-import { createUserState, step, viewUser, type Policy, type UserState } from './core/index.ts'
-import type { Link } from './link/link.ts'
-import { readRemains, type Remains } from './remains.ts'
-import { collectShown, invert, onlyMember, saveRestored } from './restore.ts'
-import { inSlices } from './slices.ts'
-import type { Store } from './store/store.ts'
+import { jsonEqual, type Member, type Topics, type UserDocument } from '../../protocol/index.ts'
+import type { Clock } from '../../runtime/clock.ts'
+import { createUserState, step, viewUser, type Policy, type UserState } from '../core/index.ts'
+import type { Link } from '../link/link.ts'
+import { readRemains, type Remains } from '../remains.ts'
+import { collectShown, invert, onlyMember, saveRestored } from '../restore.ts'
+import { inSlices } from '../slices.ts'
+import type { Store } from '../store/store.ts'
 
 /** Options of {@link correctShown}. */
 export interface CorrectShownOptions {

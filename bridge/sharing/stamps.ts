@@ -1,4 +1,4 @@
-import type { HeardStamps } from './store/store.ts'
+import type { HeardStamps } from '../store/store.ts'
 
 /** Connections of a client at one broker whose documents may still be on their way. */
 const MAX_CONNECTIONS = 4

@@ -1,9 +1,9 @@
-import type { Member, UserDocument } from '../protocol/index.ts'
-import { createUserState, step, type Policy } from './core/index.ts'
-import type { Remains } from './remains.ts'
-import { collectShown, invert, onlyMember, restoreStore, saveRestored } from './restore.ts'
-import { inSlices } from './slices.ts'
-import type { Store } from './store/store.ts'
+import type { Member, UserDocument } from '../../protocol/index.ts'
+import { createUserState, step, type Policy } from '../core/index.ts'
+import type { Remains } from '../remains.ts'
+import { collectShown, invert, onlyMember, restoreStore, saveRestored } from '../restore.ts'
+import { inSlices } from '../slices.ts'
+import type { Store } from '../store/store.ts'
 
 /**
  * Brings a store that several bridges share in line with what readers were last shown, after it was
