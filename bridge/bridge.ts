@@ -68,6 +68,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     store.shared &&
     createSharing({
       ...common,
+      id,
       shared: store.shared,
       isUp: () => up,
       publishUser: (user) => users.publish(user),
@@ -118,6 +119,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     users,
     sharing,
     onOffline,
+    onTakenForDead: (bridge) => bridge === id && up && !closing && sharing?.contradict(),
     onInvalid: (topic, error) => warn({ topic, error }, 'document dropped'),
     onError,
   })
@@ -138,6 +140,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
   try {
     for (const broker of await (sharing ? sharing.start() : restore())) roster.expect(broker)
     const filters = [`${root}/connections/+/+`, `${root}/brokers/+`, topics.bridgeStatus]
+    if (sharing) filters.push(topics.bridge(id))
     await link.open(filters, { onMessage, onUp, onDown })
   } catch (error) {
     stopTimers()
@@ -244,6 +247,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     rooms.close()
     // Where another bridge is left presence stays fresh.
     if (up && !sharing?.hearing.others) await publisher.publishStatus('offline')
+    if (up) await sharing?.leave()
     sharing?.close()
     await link.close()
     await store.close()

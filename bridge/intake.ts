@@ -19,6 +19,7 @@ export type Incoming =
     }
   | { readonly kind: 'heartbeat'; readonly beat: BrokerHeartbeat }
   | { readonly kind: 'status'; readonly status: string }
+  | { readonly kind: 'bridge'; readonly bridge: string; readonly status: string }
   | { readonly kind: 'invalid'; readonly error: string }
 
 const decoder = new TextDecoder('utf-8', { fatal: true })
@@ -52,6 +53,8 @@ export function readMessage(
     }
     case 'bridgeStatus':
       return { kind: 'status', status: text }
+    case 'bridge':
+      return { kind: 'bridge', bridge: parsed.bridge, status: text }
     default:
       return invalid(`expected a topic of the input plane, got ${show(topic)}`)
   }

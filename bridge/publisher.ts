@@ -21,6 +21,8 @@ export interface Publisher {
   writeJournal(state: UserState, at: number): Promise<boolean>
   /** Publishes whether presence is fresh. */
   publishStatus(status: 'online' | 'offline'): Promise<boolean>
+  /** Publishes whether a bridge is there: `online`, or nothing. */
+  publishBridge(bridge: string, status: 'online' | ''): Promise<boolean>
   readonly published: number
 }
 
@@ -82,6 +84,7 @@ export function createPublisher({ link, topics, logger, journal }: PublisherOpti
     writeJournal: (state, at) =>
       publish(topics.bridgeState(state.user), JSON.stringify({ at, state })),
     publishStatus: (status) => publish(topics.bridgeStatus, status),
+    publishBridge: (bridge, status) => publish(topics.bridge(bridge), status),
   }
 
   function publishMembers({

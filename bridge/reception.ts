@@ -20,6 +20,8 @@ export interface ReceptionOptions {
   readonly sharing: Sharing | undefined
   /** A bridge says that presence is not fresh. */
   readonly onOffline: () => void
+  /** A bridge that goes, or another one, says that it is not there. */
+  readonly onTakenForDead: (bridge: string) => void
   /** A message was dropped. */
   readonly onInvalid: (topic: string, error: string) => void
   readonly onError: (error: unknown) => void
@@ -53,6 +55,9 @@ export function createReception(options: ReceptionOptions): Reception {
         return
       case 'status':
         if (incoming.status === 'offline') options.onOffline()
+        return
+      case 'bridge':
+        if (incoming.status !== 'online') options.onTakenForDead(incoming.bridge)
         return
       case 'invalid':
         metrics.invalid++

@@ -35,6 +35,8 @@ export interface CatchingUpOptions {
   readonly publishUser: (user: string) => Promise<void>
   readonly notifyRoom: (room: string) => void
   readonly sayOnline: () => Promise<unknown>
+  /** Says that this bridge is there. */
+  readonly sayHere: () => Promise<unknown>
   /** From here on announcements are answers to the call that is returned. */
   readonly beginRollCall: (expectForeign: boolean) => string
   readonly publishRollCall: (call: string) => void
@@ -99,7 +101,7 @@ export function createCatchingUp(options: CatchingUpOptions): CatchingUp {
     else await showAll()
     wasUp = true
     isFresh = true
-    await options.sayOnline()
+    await Promise.all([options.sayOnline(), options.sayHere()])
     if (clock.now() - since < ANSWER_MS) options.publishRollCall(call)
     else callRoll(false)
     callEnds()

@@ -26,6 +26,7 @@ export interface Hearing {
 
 /** Options of {@link createHearing}. */
 export interface HearingOptions {
+  readonly id: string
   readonly shared: SharedStore
   readonly clock: Clock
   /** Nobody could hear for this long: moves all deadlines by it. */
@@ -68,7 +69,7 @@ const START_MS = 10_000
 
 /** Creates it; nothing is steady before the start. */
 export function createHearing(options: HearingOptions): Hearing {
-  const { shared, clock, onDeaf, onLacking, onRestored, onBack, onError } = options
+  const { id, shared, clock, onDeaf, onLacking, onRestored, onBack, onError } = options
   let heardSince: number | null = null
   let steady = false
   let unsteadySince = clock.now()
@@ -125,7 +126,7 @@ export function createHearing(options: HearingOptions): Hearing {
   /** One look; resolves to how soon the next one is due. */
   async function look(): Promise<number> {
     const heardMs = heardSince === null ? null : clock.now() - heardSince
-    const beat = await ask(() => shared.beat(heardMs))
+    const beat = await ask(() => shared.beat(heardMs, id))
     others = beat.others
     if (silentSince !== null) {
       const ms = clock.now() - silentSince
@@ -217,7 +218,7 @@ export function createHearing(options: HearingOptions): Hearing {
     const since = clock.now()
     await whileRepeating(
       4 * BEAT_MS,
-      () => shared.beat(0),
+      () => shared.beat(0, id),
       async () => {
         await ask(() => onDeaf(ms))
         // The store was gone once more.

@@ -1,5 +1,7 @@
 import type { ConnectionDocument } from '../../protocol/index.ts'
+import type { Publisher } from '../publisher.ts'
 import type { SharedStore } from '../store/store.ts'
+import { createAttendance } from './attendance.ts'
 import { createCatchingUp, type CatchingUpOptions } from './catching-up.ts'
 import { createHeard, type Heard } from './heard.ts'
 import { createHearing, type Hearing } from './hearing.ts'
@@ -23,7 +25,11 @@ export interface Sharing {
   up(resumed: boolean): void
   /** Begins to apply a document unless too many wait; resolves when the next one may come. */
   take(user: string, client: string, document: ConnectionDocument, apply: Apply): Promise<void>
-  /** Publishes what a bridge that died did not. */
+  /** Somebody takes this bridge for dead. */
+  contradict(): void
+  /** This bridge goes: says so where others stay. */
+  leave(): Promise<unknown>
+  /** Publishes what a bridge that died did not, and that it has gone. */
   finishAbandoned(): Promise<void>
   metrics(): Record<string, number>
   close(): void
@@ -32,12 +38,22 @@ export interface Sharing {
 type Apply = (document: ConnectionDocument) => Promise<unknown>
 
 /** What it makes itself. */
-type Parts = 'hearing' | 'heard' | 'lateEnds' | 'lostStore' | 'recent' | 'window' | 'isSteady'
+type Parts =
+  | 'sayHere'
+  | 'hearing'
+  | 'heard'
+  | 'lateEnds'
+  | 'lostStore'
+  | 'recent'
+  | 'window'
+  | 'isSteady'
 
 /** Options of {@link createSharing}. */
 export interface SharingOptions
   extends Omit<CatchingUpOptions, Parts>, Omit<LostStoreOptions, Parts> {
+  readonly id: string
   readonly shared: SharedStore
+  readonly publisher: Publisher
   /** Nobody could hear for this long: moves all deadlines by it. */
   readonly onDeaf: (ms: number) => Promise<void>
   /** Deadlines may be acted upon again. */
@@ -53,10 +69,12 @@ const MAX_WAITING = 100_000
 
 /** Creates it; the store is not looked at before the start. */
 export function createSharing(options: SharingOptions): Sharing {
-  const { shared, clock, logger, isUp, onError } = options
+  const { id, shared, clock, logger, isUp, onError } = options
+  const attendance = createAttendance(options)
   const window = createWindow(clock, () => mayJudge())
   const recent = createRecent(() => clock.now())
   const hearing = createHearing({
+    id,
     shared,
     clock,
     async onDeaf(ms) {
@@ -77,7 +95,13 @@ export function createSharing(options: SharingOptions): Sharing {
   })
   const isSteady = (): boolean => hearing.steady
   const lostStore = createLostStore({ ...options, heard, recent, window, lateEnds, isSteady })
-  const catchingUp = createCatchingUp({ ...options, hearing, lateEnds, lostStore })
+  const catchingUp = createCatchingUp({
+    ...options,
+    hearing,
+    lateEnds,
+    lostStore,
+    sayHere: () => attendance.sayHere(),
+  })
   /** Since when the store was away, until that is over. */
   let awaySince = 0
   let wasAway = false
@@ -124,11 +148,16 @@ export function createSharing(options: SharingOptions): Sharing {
       recent.note(user, client, document, apply)
       await window.admit(apply(document))
     },
+    contradict() {
+      attendance.sayHere().catch(onError)
+    },
+    leave: () => attendance.sayGone(),
     async finishAbandoned() {
       if (!isUp() || !hearing.steady) return
       const { users, rooms } = await shared.takeAbandoned()
       for (const user of users) options.publishUser(user).catch(onError)
       for (const room of rooms) options.notifyRoom(room)
+      await attendance.look()
     },
     metrics: () => ({
       storeReady: hearing.steady ? 1 : 0,

@@ -160,8 +160,14 @@ export interface SharedStore {
   /**
    * Says for how long this bridge has heard its broker without a break, or that it does not (null).
    * Resolves only when the store answers.
+   *
+   * @param bridge its name
    */
-  beat(heardMs: number | null): Promise<Beat>
+  beat(heardMs: number | null, bridge: string): Promise<Beat>
+  /** Bridges that have beaten once and do so no longer, nor does any other of that name. */
+  silentBridges(): Promise<readonly SilentBridge[]>
+  /** Everybody knows that a silent bridge has gone. */
+  forgetBridge(store: string): Promise<void>
   /** The deadlines were moved, as a beat has asked for. */
   endPause(): Promise<void>
   /**
@@ -198,6 +204,13 @@ export type DataCheck =
   | { readonly state: 'whole'; readonly data: string }
   /** This bridge has to make it good, or another one. */
   | { readonly state: 'lacking' | 'waiting' }
+
+/** A bridge that may have died. */
+export interface SilentBridge {
+  /** By which its store was known: another one each time it was started. */
+  readonly store: string
+  readonly bridge: string
+}
 
 /** What a bridge learns of the others. */
 export interface Beat {

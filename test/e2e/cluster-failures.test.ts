@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { setScene, type Scene } from '../helpers/cluster-scene.ts'
 import { describeTogether } from '../helpers/concurrently.ts'
 import { connectPeer } from '../helpers/mqtt-peer.ts'
+import { readRetained } from '../helpers/presence-reader.ts'
 import type { Program } from '../helpers/process.ts'
 import { eventually, within } from '../helpers/within.ts'
 
@@ -38,6 +39,7 @@ describeTogether('brokers that share presence', 80_000, (scenario) => {
     }
     expect(scene.shown(staying)).to.deep.equal([])
     expect(there.slice(3).map(({ losses }) => losses > 0)).to.deep.equal([true, true])
+    expect(await bridgesAt(scene, 1)).to.equal(2)
     // The wills of those who are gone come once, by one of the survivors; the others' do not come.
     const last = await connectPeer(scene.cluster.at(2).mqttPort)
     last.publish({ topic: 'wills/end', qos: 1 })
@@ -78,6 +80,7 @@ describeTogether('brokers that share presence', 80_000, (scenario) => {
     await reader.subscribe([{ topic: 'news/#', qos: 1 }])
     const publisher = await connectPeer(scene.cluster.at(1).mqttPort, { version: 5 })
     const [leaver, ...others] = scene.visitorsAt(1)
+    expect(await bridgesAt(scene, 1)).to.equal(2)
     scene.cluster.at(0).kill('SIGSTOP')
     const sent: string[] = []
     for (let i = 0; i < 60; i++) {
@@ -90,6 +93,7 @@ describeTogether('brokers that share presence', 80_000, (scenario) => {
     publisher.publish({ topic: 'news/end', qos: 1 })
     const news = await within(10_000, 'the last one', reader.until('news/end'))
     expect(news.map(({ payload }) => String(payload))).to.deep.equal(sent)
+    await eventually('both bridges are there', async () => (await bridgesAt(scene, 1)) === 2)
     const staying = [...scene.visitorsAt(0), ...others]
     await scene.untilExact(staying, 10_000)
     // By now every deadline that could have begun is over.
@@ -98,6 +102,11 @@ describeTogether('brokers that share presence', 80_000, (scenario) => {
     expect(staying.map(({ losses }) => losses)).to.deep.equal(staying.map(() => 0))
   })
 })
+
+/** How many bridges are said to be there. */
+async function bridgesAt({ cluster }: Scene, index: number): Promise<number> {
+  return (await readRetained(cluster.at(index), 'presence/bridges/+')).size
+}
 
 /** How Redis goes, and how it comes back. */
 interface Outage {

@@ -119,6 +119,24 @@ describe('two bridges on one Redis and one broker', function () {
     expect(fold.faults).to.deep.equal([])
   })
 
+  it('have a topic each, which the other one clears when one dies or is stuck', async () => {
+    const [a, b] = await Promise.all([startBridge('a'), startBridge('b')])
+    const { retained } = await foldOutput(broker.url)
+    const there = (): string =>
+      ['a', 'b'].filter((id) => retained.get(`presence/bridges/${id}`) === 'online').join()
+    await eventually('both are there', () => there() === 'a,b')
+    a.kill('SIGSTOP')
+    await eventually('the one that is stuck is not', () => there() === 'b', 10_000)
+    a.kill('SIGCONT')
+    await eventually('it contradicts', () => there() === 'a,b')
+    b.kill('SIGKILL')
+    await eventually('the one that has died is not there', () => there() === 'a', 10_000)
+    await startBridge('b')
+    await eventually('it is again, under the same name', () => there() === 'a,b')
+    await new Promise((resolve) => setTimeout(resolve, 8000))
+    expect(there()).to.equal('a,b')
+  })
+
   it('let deadlines run while one of them is stopped: the other one hears', async () => {
     const [a] = await Promise.all([startBridge('a'), startBridge('b')])
     const fold = await foldOutput(broker.url)

@@ -54,8 +54,9 @@ export interface Keys {
   room(room: string): RoomKeys
   readonly users: readonly UserKeys[]
   readonly rooms: readonly RoomShardKeys[]
-  /** What bridges tell each other: who hears, who pauses the others, which data this is. */
+  /** What bridges tell each other: who hears, how they are called, who pauses the others, which data this is. */
   readonly beats: string
+  readonly names: string
   readonly pause: string
   readonly incarnation: string
   /** Where it is said that the connections of a broker were ended. */
@@ -113,6 +114,7 @@ export function createKeys(prefix: string): Keys {
     users,
     rooms,
     beats: `${prefix}:{bridges}:beats`,
+    names: `${prefix}:{bridges}:names`,
     pause: `${prefix}:{bridges}:pause`,
     incarnation: `${prefix}:{bridges}:incarnation`,
     lost: (broker) => `${prefix}:{bridges}:lost:${broker}`,

@@ -56,13 +56,16 @@ export async function createRedisStore(options: RedisStoreOptions): Promise<Stor
   let ahead: number | undefined
 
   const shared: SharedStore = {
-    async beat(heardMs) {
+    async beat(heardMs, bridge) {
       const sent = Date.now()
       const sentAt = ahead === undefined ? null : sent + ahead
-      const beat = await run(() => scripts.beat(heardMs, sentAt))
+      const beat = await run(() => scripts.beat(heardMs, sentAt, bridge))
       ahead = beat.late ? undefined : beat.time - (sent + Date.now()) / 2
       return beat
     },
+    silentBridges: () => run(() => scripts.silentBridges()),
+    forgetBridge: (store) =>
+      run(async () => void (await redis.send(keys.names, ['HDEL', keys.names, store]))),
     endPause: () => run(() => scripts.endPause()),
     onLost: (listener) => redis.onLost(listener),
     checkData: (mayClaim) =>

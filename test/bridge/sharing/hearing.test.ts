@@ -52,12 +52,15 @@ describe('a bridge that looks whether its store has its data', () => {
         beat = { ...beat, deafMs: 0 }
       },
       onLost() {},
+      silentBridges: async () => [],
+      async forgetBridge() {},
       takeAbandoned: async () => ({ users: [], rooms: [] }),
       brokers: async () => [],
       async markLost() {},
       takeLost: async () => false,
     }
     hearing = createHearing({
+      id: 'b',
       shared,
       clock,
       onDeaf: () => makeGood(),

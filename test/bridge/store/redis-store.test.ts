@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { setTimeout as pause } from 'node:timers/promises'
 import { createRedisStore, type HeardLog, type Store } from '../../../bridge/index.ts'
 import {
   startRedis,
@@ -130,6 +131,25 @@ describe('on one server', () => {
         expect(await other.roomSize('lobby')).to.equal(300)
       })
     })
+
+    it('is how they are called, until one has been silent for 3 s and is forgotten', async () => {
+      await store.shared?.beat(0, 'b/1')
+      await other.shared?.beat(null, 'deaf')
+      expect(await other.shared?.silentBridges()).to.deep.equal([])
+      await pause(3100)
+      await other.shared?.beat(0, 'b2')
+      const [silent, ...rest] = (await other.shared?.silentBridges()) ?? []
+      expect(silent?.bridge).to.equal('b/1')
+      expect(rest).to.deep.equal([])
+      await other.shared?.forgetBridge(silent?.store ?? '')
+      expect(await other.shared?.silentBridges()).to.deep.equal([])
+      // Whoever lives beats again.
+      await store.shared?.beat(0, 'b/1')
+      await pause(3100)
+      // It was started again.
+      await other.shared?.beat(0, 'b/1')
+      expect(await other.shared?.silentBridges()).to.deep.equal([])
+    }).timeout(10_000)
 
     it('is that a broker was taken for lost, once', async () => {
       await store.shared?.markLost('b 1{')

@@ -3,10 +3,12 @@
 -- Guarantee: a time in which no bridge could hear is given to one bridge, to move all deadlines by; until
 -- it has done so, or counts as dead, no other one acts on a deadline.
 --
--- KEYS[1] beats, sorted set: bridges by when they last heard  [2] pause, hash: owner, ms, until
--- ARGV[1] bridge  [2] for how long it has heard without a break, in milliseconds; -1: it does not hear
+-- KEYS[1] beats, sorted set: stores by when they last heard  [2] pause, hash: owner, ms, until
+-- [3] names, hash: store → bridge
+-- ARGV[1] the bridge's store  [2] for how long it has heard without a break, in milliseconds; -1: it does not hear
 -- ARGV[3] a gap that does not count, in milliseconds  [4] how long a bridge may take, in milliseconds
 -- ARGV[5] when this was sent, empty: unknown  [6] how long it may have taken, in milliseconds
+-- ARGV[7] the bridge's name
 -- Returns {time, other bridges that hear, 1 when another one moves the deadlines, milliseconds to move them
 -- by, 1 when this comes too late to count}
 local me, heard = ARGV[1], tonumber(ARGV[2])
@@ -21,6 +23,7 @@ local gap = 0
 if heard >= 0 then
   if last then gap = math.max(0, now - heard - last) end
   redis.call('ZADD', KEYS[1], now, me)
+  redis.call('HSET', KEYS[3], me, ARGV[7])
   redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -101)
 end
 if gap <= tonumber(ARGV[3]) then gap = 0 end
