@@ -3,7 +3,7 @@ import { createTopics, type Cause } from '../protocol/index.ts'
 import type { AedesClient } from './aedes-internals.ts'
 import { filterOf } from './fanout/shared-name.ts'
 import { grantByClaims } from './auth/grant.ts'
-import { judgeTopic, refuseRooms, TOKEN_TOPIC } from './auth/publish-rules.ts'
+import { judgeTopic, KICK_TOPIC, refuseRooms, TOKEN_TOPIC } from './auth/publish-rules.ts'
 import { isBelow, mayRead, maySubscribe } from './auth/read-rules.ts'
 import type { Connection } from './connection.ts'
 import { credentialsOf } from './credentials.ts'
@@ -49,6 +49,9 @@ export function connectAuthorization(aedes: Aedes, context: HookContext, endings
     if (packet === (client.will as unknown)) return authorizeWill(connection, packet, callback)
     announcer.announce(connection)
     if (packet.topic === TOKEN_TOPIC) return renew(connection, packet, callback)
+    if (packet.topic === KICK_TOPIC) {
+      return spend(connection, 'message', () => kick(connection, packet, callback))
+    }
     const { user, client: clientId } = connection.identity
     const deed = packet.topic === topics.connection(user, clientId) ? 'document' : 'message'
     spend(connection, deed, () => authorize(connection, packet, callback))
@@ -173,6 +176,14 @@ export function connectAuthorization(aedes: Aedes, context: HookContext, endings
     packet.payload = ''
     packet.retain = false
     callback(null)
+  }
+
+  function kick(connection: Connection, packet: PublishPacket, callback: Done): void {
+    if (!connection.grant?.isAdmin) {
+      return refuse(connection, packet, 'only an admin ends connections', callback)
+    }
+    context.kick(packet.payload.toString())
+    drop(packet, callback)
   }
 
   /** A client hands in a new token before the old one expires. */

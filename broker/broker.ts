@@ -4,12 +4,11 @@ import { createTopics, parseRollCall } from '../protocol/index.ts'
 import { createLimitedWarning } from '../runtime/log-limit.ts'
 import { clientOf, forgetPrototypes, type AedesClient } from './aedes-internals.ts'
 import { endConnections } from './draining.ts'
+import { createCommands } from './commands.ts'
 import { createDoor } from './auth/door.ts'
 import { createCluster } from './cluster/cluster.ts'
-import type { Word } from './cluster/entries.ts'
 import { createExpiry } from './auth/expiry.ts'
 import { connectHooks } from './hooks.ts'
-import { createRates } from './limits/rate.ts'
 import { createSessions } from './limits/sessions.ts'
 import { createUsage } from './limits/usage.ts'
 import { createLink, createOwnScope, type BrokerLink } from './link.ts'
@@ -22,9 +21,9 @@ import { resolveOptions, type BrokerOptions } from './options.ts'
 import { mayRead } from './auth/read-rules.ts'
 import { MemoryPersistence } from './persistence/memory-persistence.ts'
 import { createAnnouncer } from './presence/announcer.ts'
-import { stampDocument } from './presence/stamp.ts'
 import { createRegistry } from './registry.ts'
 import { dismiss } from './sessions/farewell.ts'
+import { surrenderSessions } from './sessions/surrender.ts'
 import type { ConnectionInfo } from './transport/connection-info.ts'
 import type { TlsOptions } from './transport/tcp-listener.ts'
 
@@ -67,17 +66,9 @@ const RECEIVE_MAXIMUM = 1024
 /** How many topics a version 5 client may have short names for. */
 const TOPIC_ALIAS_MAXIMUM = 100
 
-/** What a page that unloads would say itself. */
-const UNLOAD_HINT = '{"status":"offline","reason":"unload"}'
-
-/** Unload hints that nobody here knows, and that are passed on. */
-const STRANGE_HINTS = { perSecond: 200, burstSeconds: 1, patienceSeconds: 0 }
-
 /** Version 5 reason codes of a server's DISCONNECT. */
-const SERVER_BUSY = 0x89
 const KEEPALIVE_TIMEOUT = 0x8d
 const TAKEN_OVER = 0x8e
-const ADMINISTRATIVE = 0x98
 const MAXIMUM_CONNECT_TIME = 0xa0
 
 /** How often sessions are looked through for those that have been kept long enough, in milliseconds. */
@@ -125,9 +116,9 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
       store,
       fanout,
       sessionExpiryMs: limits.sessionExpiryMs,
-      onWord,
+      onWord: (word) => commands.onWord(word),
       inLine: (clientId, run) => hooks.inLine(clientId, run),
-      isConnected: (clientId) => clientOf(aedes, clientId) !== undefined,
+      isConnected,
       endConnection(clientId, then) {
         const client = clientOf(aedes, clientId)
         if (!client) return then()
@@ -238,10 +229,11 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
       dismiss(connection.client, MAXIMUM_CONNECT_TIME, 'the token has expired')
     }),
     disconnect: dismiss,
+    kick: (clientId) => commands.kick(clientId),
     isClosing: () => isDraining,
   })
 
-  const hints = createRates(STRANGE_HINTS)
+  const commands = createCommands({ ...resolved, topics, registry, publish, say: others?.say })
   const listeners = createListeners(resolved, accept, warn)
 
   await aedes.listen()
@@ -279,50 +271,22 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
     announcer.answerRollCall(parseRollCall(payload)?.rollcall).catch(onError)
   }
 
-  /** Another broker says something. */
-  function onWord(word: Word): void {
-    if (word.type === 'kick') {
-      kick(word.clientId)
-    } else if (word.type === 'unload') {
-      unload(word.unloadKey)
-    }
-  }
-
-  /** Other brokers took this one for dead: they have its sessions, and think its clients gone. */
+  /** Other brokers took this one for dead. */
   function startAnew(): void {
-    for (const clientId of store.sessions()) {
-      if (!clientOf(aedes, clientId)) dropSession(clientId)
-    }
-    // Who has a session fetches it by coming back.
-    for (const { client } of registry.all()) {
-      if (!client.clean) dismiss(client, SERVER_BUSY, undefined, () => dropSession(client.id))
-    }
-  }
-
-  /** Another broker has the session of a client, unless that comes back at this very moment. */
-  function dropSession(clientId: string): void {
-    hooks.inLine(clientId, () => {
-      if (clientOf(aedes, clientId)) return
-      others?.drop(clientId)
-      sessions.drop(clientId)
+    surrenderSessions({
+      sessions: store.sessions(),
+      clients: Array.from(registry.all(), ({ client }) => client),
+      isConnected,
+      inLine: (clientId, run) => hooks.inLine(clientId, run),
+      drop(clientId) {
+        others?.drop(clientId)
+        sessions.drop(clientId)
+      },
     })
   }
 
-  function kick(clientId: string): void {
-    for (const connection of registry.all()) {
-      if (connection.identity?.client !== clientId) continue
-      connection.cause = 'kicked'
-      dismiss(connection.client, ADMINISTRATIVE)
-    }
-  }
-
-  function unload(unloadKey: string): boolean {
-    const connection = registry.byUnloadKey(unloadKey)
-    if (!connection?.identity || connection.state !== 'announced') return false
-    const { user, client } = connection.identity
-    const hint = stampDocument(connection, UNLOAD_HINT, id, resolved.documentLimits)
-    if (hint.ok) publish(topics.connection(user, client), hint.value)
-    return hint.ok
+  function isConnected(clientId: string): boolean {
+    return clientOf(aedes, clientId) !== undefined
   }
 
   function publish(topic: string, payload: string): void {
@@ -384,17 +348,8 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
       droppedSessions: sessions.dropped,
       droppedFromSessions: store.overflowed,
     }),
-    kick(clientId) {
-      kick(clientId)
-      others?.say({ type: 'kick', clientId })
-    },
-    unload(unloadKey) {
-      if (unload(unloadKey)) return true
-      // Its page may have come to another broker than its connection; strangers may post anything.
-      const isInTime = others && hints.take('', clock.now()) === 0
-      if (isInTime) others.say({ type: 'unload', unloadKey })
-      return isInTime ?? false
-    },
+    kick: (clientId) => commands.kick(clientId),
+    unload: (unloadKey) => commands.unload(unloadKey),
     drain: () => (draining ??= drain()),
     close: () => (closing ??= close()),
   }

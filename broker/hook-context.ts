@@ -34,6 +34,8 @@ export interface HookContext extends ResolvedOptions {
   readonly warn: (fields: object, message: string) => void
   /** Ends a connection; a version 5 client is told why. */
   readonly disconnect: (client: Client, reasonCode: number, reason: string) => void
+  /** Ends every connection of a client id, at all brokers, with the cause `kicked`. */
+  readonly kick: (clientId: string) => void
   /** Whether the broker ends connections by itself. */
   readonly isClosing: () => boolean
 }

@@ -10,6 +10,9 @@ import { isBelow } from './read-rules.ts'
  */
 export const TOKEN_TOPIC = '$presence/token'
 
+/** The topic on which an admin ends the connections of a client id, which is the payload; nobody ever reads it. */
+export const KICK_TOPIC = '$presence/kick'
+
 /** Judges a publication: presence by whose it is, the application's topics by what the operator allows. */
 export function judgeTopic(
   root: string,

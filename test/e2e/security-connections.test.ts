@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { IDisconnectPacket } from 'mqtt-packet'
+import { startCluster } from '../helpers/cluster.ts'
 import { json, watch } from '../helpers/presence-reader.ts'
 import { build, exitOf, PACKAGE_ROOT, startProgram, type Program } from '../helpers/process.ts'
 import { onTeardown } from '../helpers/teardown.ts'
@@ -45,6 +46,49 @@ function closeOf(peer: Guest): Promise<unknown> {
   // A socket that is cut while there is something to read ends with an error.
   stream.on('error', () => {})
   return new Promise((resolve) => stream.once('close', resolve).once('end', resolve))
+}
+
+describe('an admin', function () {
+  this.timeout(15_000)
+
+  for (const version of [4, 5] as const) {
+    it(`ends a connection, cause kicked: MQTT ${version === 5 ? '5' : '3.1.1'}`, async () => {
+      const server = await startWithTokens()
+      const admin = await enter(server, V5, 'svc', { admin: true })
+      await admin.subscribe([{ topic: 'presence/users/alice' }, { topic: '$presence/#' }])
+      const alice = await enter(server, { version, transport: 'tcp' }, 'alice')
+      const other = await enter(server, V3, 'alice')
+      const said = disconnectOf(alice)
+      expect(await publish(admin, '$presence/kick', alice.clientId, { retain: true })).to.equal(0)
+      await within(2000, 'the end', closeOf(alice))
+      if (version === 5) expect((await said).reasonCode).to.equal(0x98)
+      await ping(other)
+      expect(await publish(admin, '$presence/kick', 'nobody')).to.equal(0)
+      expect(await publish(admin, '$presence/kick', other.clientId)).to.equal(0)
+      await eventually('she is offline', () => admin.messages.some(isKicked))
+      // Nobody reads who is to go, not even later.
+      expect(admin.messages.map(({ topic }) => topic)).to.not.include('$presence/kick')
+    })
+  }
+
+  it('does so at whatever broker the connection is, and nobody else may', async () => {
+    const flags = ['--jwt-secret', SECRET]
+    const cluster = await startCluster(2, { flags })
+    const alice = await enter(cluster.at(1), V5, 'alice')
+    const mallory = await enter(cluster.at(0), V5, 'mallory')
+    expect(await publish(mallory, '$presence/kick', alice.clientId)).to.equal(0x87)
+    await ping(alice)
+    const admin = await enter(cluster.at(0), V5, 'svc', { admin: true })
+    const said = disconnectOf(alice)
+    await publish(admin, '$presence/kick', alice.clientId)
+    expect((await within(3000, 'the end', said)).reasonCode).to.equal(0x98)
+    await ping(mallory)
+  })
+})
+
+function isKicked({ payload }: { readonly payload: Buffer | string }): boolean {
+  const text = String(payload)
+  return text.includes('"offline"') && text.includes('"kicked"')
 }
 
 describe('a token', () => {

@@ -1,3 +1,4 @@
+import { freePort } from './free-port.ts'
 import { startProgram, type Program } from './process.ts'
 import { startRedis, type RedisServer } from './redis.ts'
 import { onTeardown } from './teardown.ts'
@@ -30,7 +31,8 @@ export async function startCluster(
   onTeardown(() => redis.close())
   const url = (await options.redisUrl?.(redis)) ?? redis.url
   const flags = ['--redis', url, '--cluster', ...(options.flags ?? [])]
-  const start = (mqttPort = 0): Promise<Program> => startProgram({ flags, mqttPort })
+  const start = async (mqttPort?: number): Promise<Program> =>
+    startProgram({ flags, mqttPort: mqttPort ?? (await freePort()) })
   const servers = await Promise.all(Array.from({ length: count }, () => start()))
 
   function at(index: number): Program {

@@ -131,6 +131,7 @@ export const FORBIDDEN_TOPICS: readonly string[] = [
   'presence//users/alice',
   '$SYS/mallory',
   '$SYS/b/new/clients',
+  '$presence/kick',
   '$presence/nowhere',
   '$presence/other',
   '$share/g/app/x',
