@@ -17,6 +17,7 @@ import { createMemoryStore } from './store/memory-store.ts'
 import { createSharing } from './sharing/sharing.ts'
 import { createUpkeep } from './upkeep.ts'
 import { createUsers } from './users.ts'
+import { createWitness } from './witness.ts'
 
 /** A running bridge. */
 export interface Bridge {
@@ -97,14 +98,16 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     ...common,
     checkStall: () => stalls.check(),
     ...(sharing && { mayAct: () => sharing.mayJudge, pollMs: POLL_MS }),
-    onDue: (user) => expire(user),
+    prepare: () => expiry.prepare(),
+    onDue: (user) => expiry.expire(user),
   })
   const rooms = createRoomFlusher({ ...common, pace, sharing })
   const rollCall = createRollCall({ ...common, id, scope, users })
   const { roster } = rollCall
-  const expire = sharing
-    ? createExpiry({ store, users, roster, clock })
-    : (user: string): Promise<unknown> => users.apply(user, { type: 'timer' })
+  const witness = link.isLocal
+    ? undefined
+    : createWitness({ ...common, id, beating: () => roster.beating() })
+  const expiry = createExpiry({ ...common, users, roster: sharing && roster, witness })
   const catchUp = createCatchUp({
     ...common,
     rollCall,
@@ -118,6 +121,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     roster,
     users,
     sharing,
+    witness,
     onOffline,
     onTakenForDead: (bridge) => bridge === id && up && !closing && sharing?.contradict(),
     onInvalid: (topic, error) => warn({ topic, error }, 'document dropped'),
@@ -141,6 +145,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     for (const broker of await (sharing ? sharing.start() : restore())) roster.expect(broker)
     const filters = [`${root}/connections/+/+`, `${root}/brokers/+`, topics.bridgeStatus]
     if (sharing) filters.push(topics.bridge(id))
+    if (witness) filters.push(topics.ping)
     await link.open(filters, { onMessage, onUp, onDown })
   } catch (error) {
     stopTimers()
@@ -166,6 +171,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     const deafMs = downAt === undefined ? 0 : clock.now() - downAt
     logger.info({ bridge: id, resumed, deafMs }, 'bridge is up')
     roster.restart()
+    witness?.restart()
     if (sharing) {
       deadlines.resume()
       sharing.up(resumed)

@@ -22,6 +22,8 @@ export interface DeadlinesOptions {
   readonly mayAct?: () => boolean
   /** Other bridges set deadlines, too: how often to look for those, in milliseconds. @default never */
   readonly pollMs?: number
+  /** Called when somebody is due, before anything is concluded. @default nothing is done */
+  readonly prepare?: (() => Promise<void>) | undefined
   readonly onDue: (user: string) => Promise<unknown>
   readonly onError: (error: unknown) => void
 }
@@ -34,7 +36,7 @@ const RETRY_MS = 1000
 
 /** Creates the runner. */
 export function createDeadlines(options: DeadlinesOptions): Deadlines {
-  const { store, clock, checkStall, mayAct = () => true, onDue, onError } = options
+  const { store, clock, checkStall, mayAct = () => true, prepare, onDue, onError } = options
   const { pollMs = Number.POSITIVE_INFINITY } = options
   let armedFor = Number.POSITIVE_INFINITY
   let cancel: Cancel = () => {}
@@ -70,6 +72,8 @@ export function createDeadlines(options: DeadlinesOptions): Deadlines {
     while (paused === 0 && !closed && mayAct()) {
       const due = await store.dueUsers(clock.now(), SLICE)
       if (due.length === 0 || !mayAct()) return
+      await prepare?.()
+      if (paused > 0 || closed || !mayAct()) return
       await Promise.all(due.map(onDue))
       await afterReads()
     }

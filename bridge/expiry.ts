@@ -3,35 +3,55 @@ import { nextDeadline } from './core/index.ts'
 import type { Roster } from './roster.ts'
 import type { Store } from './store/store.ts'
 import type { Users } from './users.ts'
+import type { Witness } from './witness.ts'
+
+/** What is done when users' deadlines have come. */
+export interface Expiry {
+  /** Finds out what is known of the brokers. */
+  prepare(): Promise<void>
+  /** Acts on the deadline of a user, or moves it. */
+  expire(user: string): Promise<unknown>
+}
 
 /** Options of {@link createExpiry}. */
 export interface ExpiryOptions {
   readonly store: Store
   readonly users: Users
-  readonly roster: Roster
+  /** Where other bridges share the store. */
+  readonly roster: Roster | undefined
+  /** Where there is something between the bridge and its broker. */
+  readonly witness: Witness | undefined
   readonly clock: Clock
 }
 
 /** By how much a grace is moved that ends while its broker is not heard, in milliseconds. */
 const HOLD_MS = 500
 
+const NOBODY: ReadonlySet<string | null> = new Set()
+
 /**
- * What is done when a user's deadline has come, where other bridges share the store. While the broker of a
- * connection in grace is not heard, nobody knows whether the client has come back there: it may live, and be cut
- * off from us. So the grace is moved, until the broker is heard again or is lost.
+ * Creates it. While the broker of a connection in grace is not heard, nobody knows whether the client has come back
+ * there: it may live, and be cut off from us. So the grace is moved, until the broker is heard again or is lost.
  */
-export function createExpiry({ store, users, roster, clock }: ExpiryOptions) {
-  return async (user: string): Promise<unknown> => {
-    const unsure = roster.unsure()
-    if (unsure.size > 0) {
-      const state = (await store.loadUser(user))?.state
-      const isUnsure = state?.connections.some(
-        ({ status, broker }) => status === 'grace' && broker !== null && unsure.has(broker),
-      )
-      // Another bridge may have moved it already.
-      const isDue = state !== undefined && (nextDeadline(state) ?? Infinity) <= clock.now()
-      if (isUnsure && isDue) return users.apply(user, { type: 'shift', byMs: HOLD_MS })
-    }
-    return users.apply(user, { type: 'timer' })
+export function createExpiry({ store, users, roster, witness, clock }: ExpiryOptions): Expiry {
+  let silent = NOBODY
+
+  return {
+    async prepare() {
+      silent = (await witness?.ask()) ?? NOBODY
+    },
+    async expire(user) {
+      const unsure = new Set([...(roster?.unsure() ?? []), ...silent])
+      if (unsure.size > 0) {
+        const state = (await store.loadUser(user))?.state
+        const isUnsure = state?.connections.some(
+          ({ status, broker }) => status === 'grace' && unsure.has(broker),
+        )
+        // Another bridge may have moved it already.
+        const isDue = state !== undefined && (nextDeadline(state) ?? Infinity) <= clock.now()
+        if (isUnsure && isDue) return users.apply(user, { type: 'shift', byMs: HOLD_MS })
+      }
+      return users.apply(user, { type: 'timer' })
+    },
   }
 }

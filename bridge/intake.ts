@@ -1,6 +1,7 @@
 import {
   parseBrokerHeartbeat,
   parseConnectionDocument,
+  parsePing,
   parseTopic,
   show,
   type BrokerHeartbeat,
@@ -19,6 +20,7 @@ export type Incoming =
     }
   | { readonly kind: 'heartbeat'; readonly beat: BrokerHeartbeat }
   | { readonly kind: 'status'; readonly status: string }
+  | { readonly kind: 'ping'; readonly ping: string }
   | { readonly kind: 'bridge'; readonly bridge: string; readonly status: string }
   | { readonly kind: 'invalid'; readonly error: string }
 
@@ -53,6 +55,12 @@ export function readMessage(
     }
     case 'bridgeStatus':
       return { kind: 'status', status: text }
+    case 'ping': {
+      const ping = parsePing(text)?.ping
+      return ping === undefined
+        ? invalid(`expected a ping, got ${show(text)}`)
+        : { kind: 'ping', ping }
+    }
     case 'bridge':
       return { kind: 'bridge', bridge: parsed.bridge, status: text }
     default:

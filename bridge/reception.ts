@@ -6,6 +6,7 @@ import type { Metrics } from './metrics.ts'
 import type { Roster } from './roster.ts'
 import type { Sharing } from './sharing/sharing.ts'
 import type { Users } from './users.ts'
+import type { Witness } from './witness.ts'
 
 /** Takes what the link brings to where it belongs. */
 export type Reception = (message: LinkMessage) => Promise<void>
@@ -18,6 +19,8 @@ export interface ReceptionOptions {
   readonly roster: Roster
   readonly users: Users
   readonly sharing: Sharing | undefined
+  /** Where there is something between the bridge and its broker. */
+  readonly witness: Witness | undefined
   /** A bridge says that presence is not fresh. */
   readonly onOffline: () => void
   /** A bridge that goes, or another one, says that it is not there. */
@@ -29,7 +32,7 @@ export interface ReceptionOptions {
 
 /** Creates it. */
 export function createReception(options: ReceptionOptions): Reception {
-  const { root, documentLimits, metrics, roster, users, sharing, onError } = options
+  const { root, documentLimits, metrics, roster, users, sharing, witness, onError } = options
 
   async function takeDocument(
     user: string,
@@ -52,6 +55,10 @@ export function createReception(options: ReceptionOptions): Reception {
         return
       case 'heartbeat':
         roster.heartbeat(incoming.beat)
+        witness?.heard(incoming.beat.broker, incoming.beat.ping)
+        return
+      case 'ping':
+        witness?.echoed(incoming.ping)
         return
       case 'status':
         if (incoming.status === 'offline') options.onOffline()

@@ -32,6 +32,8 @@ export interface Roster {
    * there meanwhile is not known. One that says goodbye is none of them.
    */
   unsure(): ReadonlySet<string>
+  /** Those that beat. */
+  beating(): Iterable<string>
   /** Whether a broker is there, as far as anybody knows. */
   isThere(broker: string): boolean
   /** Whether every broker is heard, and none was lost lately. */
@@ -187,6 +189,11 @@ export function createRoster(options: RosterOptions): Roster {
         if (isSilent(known, now) || now < known.unsureUntil) unsure.add(broker)
       }
       return unsure
+    },
+    *beating() {
+      for (const [broker, { status, intervalMs }] of brokers) {
+        if (status === 'up' && intervalMs > 0) yield broker
+      }
     },
     isThere: (broker) => (brokers.get(broker)?.status ?? 'lost') !== 'lost',
     get isComplete() {

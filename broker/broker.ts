@@ -1,6 +1,6 @@
 import { Aedes } from 'aedes'
 import type { Duplex } from 'node:stream'
-import { createTopics, parseRollCall } from '../protocol/index.ts'
+import { createTopics, parsePing, parseRollCall } from '../protocol/index.ts'
 import { createLimitedWarning } from '../runtime/log-limit.ts'
 import { clientOf, forgetPrototypes, type AedesClient } from './aedes-internals.ts'
 import { endConnections } from './draining.ts'
@@ -238,6 +238,7 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
 
   await aedes.listen()
   aedes.subscribe(topics.rollcall, onRollCall, () => {})
+  aedes.subscribe(topics.ping, onPing, () => {})
   const heart = setInterval(() => announcer.beat(), heartbeatMs)
   const sweep = setInterval(() => sessions.sweep(), SESSION_SWEEP_MS)
   let ports: Awaited<ReturnType<Listeners['listen']>>
@@ -264,6 +265,12 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
 
   function onRollCall({ payload }: { payload: Buffer | string }, done: () => void): void {
     answerRollCall(payload.toString())
+    done()
+  }
+
+  function onPing({ payload }: { payload: Buffer | string }, done: () => void): void {
+    const ping = parsePing(payload.toString())?.ping
+    if (ping !== undefined) announcer.beat(ping)
     done()
   }
 

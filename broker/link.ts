@@ -27,6 +27,8 @@ interface BrokerLinkPublishOptions {
 
 /** A way to this broker without a socket, for a bridge in the same process. */
 export interface BrokerLink {
+  /** There is nothing between it and the broker. */
+  readonly isLocal: true
   readRetained(filters: readonly string[]): Promise<readonly BrokerLinkMessage[]>
   open(filters: readonly string[], handlers: BrokerLinkHandlers): Promise<void>
   publish(topic: string, payload: string, options: BrokerLinkPublishOptions): Promise<void>
@@ -78,6 +80,7 @@ export function createLink(
   const subscribed: { readonly filter: string; readonly listener: Listener }[] = []
 
   return {
+    isLocal: true,
     async readRetained(filters) {
       const messages: BrokerLinkMessage[] = []
       for await (const packet of persistence.createRetainedStreamCombi(filters)) {

@@ -11,6 +11,8 @@ export interface BrokerHeartbeat {
   readonly intervalMs: number
   /** Ends a roll call: every live connection has been announced since that call. */
   readonly rollcall?: string
+  /** Answers a ping: everything that was acknowledged before has been published. */
+  readonly ping?: string
 }
 
 /** A bridge's request on `presence/rollcall`. */
@@ -19,11 +21,17 @@ export interface RollCall {
   readonly rollcall: string
 }
 
+/** A bridge's request on `presence/ping`. */
+export interface Ping {
+  /** Comes back in the heartbeat that answers. */
+  readonly ping: string
+}
+
 /** Parses a heartbeat; undefined when it is none. */
 export function parseBrokerHeartbeat(text: string): BrokerHeartbeat | undefined {
   const json = parseJson(text, 4)
   if (!json.ok || !isJsonObject(json.value)) return undefined
-  const { broker, status, connections, intervalMs, rollcall } = json.value
+  const { broker, status, connections, intervalMs, rollcall, ping } = json.value
   const fine =
     typeof broker === 'string' &&
     isValidId(broker) &&
@@ -31,7 +39,7 @@ export function parseBrokerHeartbeat(text: string): BrokerHeartbeat | undefined 
     Number.isSafeInteger(connections) &&
     typeof intervalMs === 'number' &&
     intervalMs > 0 &&
-    (rollcall === undefined || (typeof rollcall === 'string' && isValidId(rollcall)))
+    [rollcall, ping].every((name) => name === undefined || isName(name))
   return fine ? (json.value as unknown as BrokerHeartbeat) : undefined
 }
 
@@ -40,5 +48,17 @@ export function parseRollCall(text: string): RollCall | undefined {
   const json = parseJson(text, 4)
   if (!json.ok || !isJsonObject(json.value)) return undefined
   const { rollcall } = json.value
-  return typeof rollcall === 'string' && isValidId(rollcall) ? { rollcall } : undefined
+  return isName(rollcall) ? { rollcall } : undefined
+}
+
+/** Parses a ping; undefined when it is none. */
+export function parsePing(text: string): Ping | undefined {
+  const json = parseJson(text, 4)
+  if (!json.ok || !isJsonObject(json.value)) return undefined
+  const { ping } = json.value
+  return isName(ping) ? { ping } : undefined
+}
+
+function isName(value: unknown): value is string {
+  return typeof value === 'string' && isValidId(value)
 }

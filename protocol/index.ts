@@ -16,6 +16,7 @@ export {
 } from './connection-document.ts'
 export {
   parseBrokerHeartbeat,
+  parsePing,
   parseRollCall,
   type BrokerHeartbeat,
   type RollCall,

@@ -70,6 +70,8 @@ export interface Topics {
   connection(user: string, client: string): string
   /** Input: a bridge asks every broker and client to announce itself again. */
   readonly rollcall: string
+  /** Input: a bridge asks every broker, and its own link, for a sign of life. */
+  readonly ping: string
   /** Input: one broker's heartbeat. */
   broker(broker: string): string
 }
@@ -89,6 +91,7 @@ export function createTopics(root = 'presence'): Topics {
     bridgeState: (user) => `${root}/bridge/state/${escapeId(user)}`,
     connection: (user, client) => `${root}/connections/${escapeId(user)}/${escapeId(client)}`,
     rollcall: `${root}/rollcall`,
+    ping: `${root}/ping`,
     broker: (broker) => `${root}/brokers/${escapeId(broker)}`,
   }
 }
@@ -106,6 +109,7 @@ export type ParsedTopic =
   | { readonly kind: 'bridgeState'; readonly user: string }
   | { readonly kind: 'connection'; readonly user: string; readonly client: string }
   | { readonly kind: 'rollcall' }
+  | { readonly kind: 'ping' }
   | { readonly kind: 'broker'; readonly broker: string }
 
 /** Reads a topic; undefined when it is not one of the contract's topics below this root. */
@@ -140,6 +144,8 @@ export function parseTopic(root: string, topic: string): ParsedTopic | undefined
       return levels.length === 2 && id !== undefined ? { kind: 'broker', broker: id } : undefined
     case 'rollcall':
       return levels.length === 1 ? { kind: 'rollcall' } : undefined
+    case 'ping':
+      return levels.length === 1 ? { kind: 'ping' } : undefined
     default:
       return undefined
   }

@@ -34,6 +34,8 @@ export interface LinkPublishOptions {
  * difference between its own broker and a foreign one.
  */
 export interface Link {
+  /** The broker is in this process: what it has acknowledged has come here. @default false */
+  readonly isLocal?: boolean
   /** The retained messages on these filters as they are now. May be called before `open`. */
   readRetained(filters: readonly string[]): Promise<readonly LinkMessage[]>
   /** Subscribes, and from then on keeps the link up by itself. Resolves when it is up for the first time. */

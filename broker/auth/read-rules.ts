@@ -34,6 +34,7 @@ export function mayRead(root: string, topic: string, grant: Grant): boolean {
     case 'bridge':
     case 'bridgeState':
     case 'broker':
+    case 'ping':
     case undefined:
       return false
   }

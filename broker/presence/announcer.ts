@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import {
   formatConnectionDocument,
+  type BrokerHeartbeat,
   type Cause,
   type ConnectionDocument,
   type Topics,
@@ -20,7 +21,8 @@ export interface Announcer {
   end(connection: Connection, cause: Cause): void
   /** Announces every live connection again, then beats with the call's id. */
   answerRollCall(rollcall: string | undefined): Promise<void>
-  beat(): void
+  /** Says that it is there, and answers a ping. */
+  beat(ping?: string): void
   /** From now on the heartbeat says that connections end through no fault of their own. */
   setClosing(): void
 }
@@ -47,11 +49,10 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
     publish(topics.connection(user, client), formatConnectionDocument(stamped))
   }
 
-  function beat(rollcall?: string): void {
+  function beat(answers: Pick<BrokerHeartbeat, 'rollcall' | 'ping'> = {}): void {
     let count = 0
     for (const { state } of connections()) if (state === 'announced') count++
-    const call = rollcall === undefined ? {} : { rollcall }
-    const heartbeat = { broker, status, connections: count, intervalMs: heartbeatMs, ...call }
+    const heartbeat = { broker, status, connections: count, intervalMs: heartbeatMs, ...answers }
     publish(topics.broker(broker), JSON.stringify(heartbeat))
   }
 
@@ -99,9 +100,9 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
         left = SLICE
         await nextTurn()
       }
-      beat(rollcall)
+      beat(rollcall === undefined ? {} : { rollcall })
     },
-    beat: () => beat(),
+    beat: (ping) => beat(ping === undefined ? {} : { ping }),
     setClosing() {
       status = 'closing'
     },

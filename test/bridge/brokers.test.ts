@@ -181,3 +181,42 @@ describe('roll call and census', () => {
     expect(statuses(world)).to.deep.equal([])
   })
 })
+
+describe('a broker that is stuck when a grace ends', () => {
+  let world: World
+  beforeEach(async () => {
+    world = await World.start({ grace: { closed: 5000 } })
+    await world.online('ann/tab', 'c1')
+    await world.say('dev/dev', 'online')
+    await world.ended('ann/tab', 'c1', 'closed')
+    await world.say('dev/dev', 'offline')
+    await world.wait(4.5)
+    world.take()
+    world.brokers.clear()
+    world.link.fate = ({ topic }) => (topic.endsWith('/ping') ? 'lost' : undefined)
+    await world.wait(3)
+    expect(world.take()).to.deep.equal([])
+  })
+
+  function goOn(): void {
+    world.link.fate = () => undefined
+    world.brokers.add('b1')
+  }
+
+  it('may have taken its clients back', async () => {
+    goOn()
+    await world.online('ann/tab', 'c2')
+    await world.say('dev/dev', 'online')
+    await world.wait(30)
+    expect(world.take()).to.deep.equal([])
+  })
+
+  it('is given a moment to tell, and then they are offline', async () => {
+    goOn()
+    await world.wait(1)
+    expect(world.take()).to.deep.equal([])
+    await world.wait(1.5)
+    expect(world.retained('users/ann')).to.include({ status: 'offline', reason: 'closed' })
+    expect(world.retained('users/dev')).to.include({ status: 'offline' })
+  })
+})

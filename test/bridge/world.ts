@@ -37,6 +37,9 @@ export class World {
     this.#options = options
     this.clock = new ManualClock(now)
     this.link = new MemoryLink(earlier)
+    this.link.onPing = (ping) => {
+      for (const broker of this.brokers) this.#beat(broker, { ping })
+    }
   }
 
   /** Starts a bridge on a broker of its own; what it publishes at its start is not looked at. */
@@ -108,9 +111,13 @@ export class World {
 
   /** A broker of ours beats. */
   async beat(broker: string, fields: object = {}): Promise<void> {
+    this.#beat(broker, fields)
+    await this.clock.advance(0)
+  }
+
+  #beat(broker: string, fields: object): void {
     const beat = { broker, status: 'up', connections: 1, intervalMs: 2000, ...fields }
     this.link.send(`presence/brokers/${broker}`, beat)
-    await this.clock.advance(0)
   }
 
   /** What was published since the last look: the topic below the root, and a plain payload. */

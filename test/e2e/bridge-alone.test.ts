@@ -214,6 +214,39 @@ describeTogether('a bridge that runs alone', 60_000, (scenario) => {
   )
 
   scenario(
+    'ends nobody whose grace ends while its broker is stuck, and who comes back then',
+    async () => {
+      const broker = await startProgram({ command: 'broker' })
+      await startBridge(broker)
+      const reader = await watch(broker, ['presence/users/#', 'presence/rooms/#'])
+      const connect = async (user: string): Promise<Client> => {
+        const client = await connectClient(broker, { user, clientId: user })
+        await client.say({ status: 'online', rooms: { lobby: user } })
+        return client
+      }
+      const back = await connect('back')
+      const gone = await connect('gone')
+      await reader.find('presence/rooms/lobby/members/gone')
+      back.cut()
+      gone.cut()
+      await new Promise((resolve) => setTimeout(resolve, 350))
+      broker.kill('SIGSTOP')
+      const returned = connect('back')
+      await new Promise((resolve) => setTimeout(resolve, 2000))
+      broker.kill('SIGCONT')
+      const continued = performance.now()
+      await returned
+      const offline = await reader.find(isOffline('gone'))
+      expect(offline.at - continued).to.be.within(1000, 3500)
+      await reader.caughtUp(['lobby'])
+      const shown = reader.messages.filter(
+        ({ topic, text }) => topic.includes('/back') && !/"online"|^online$/.test(text),
+      )
+      expect(shown).to.deep.equal([])
+    },
+  )
+
+  scenario(
     'that outlives its broker holds who comes back, and gives up who does not, with reason broker',
     async () => {
       const mqttPort = await freePort()

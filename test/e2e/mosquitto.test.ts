@@ -261,6 +261,29 @@ describeTogether('a bridge on Mosquitto', 60_000, (scenario) => {
     },
   )
 
+  scenario('ends nobody whose grace ends while it is stuck, and who comes back then', async () => {
+    const { mosquitto, broker, reader } = await setScene()
+    const back = await connectGuest(broker, 'back')
+    const gone = await connectGuest(broker, 'gone')
+    await reader.find('presence/rooms/lobby/members/gone')
+    // An end before, from which the bridge learns that the broker answers.
+    await (await connectGuest(broker, 'first')).cut()
+    await reader.find(isOffline('first'))
+    back.cut()
+    gone.cut()
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    mosquitto.signal('SIGSTOP')
+    const returned = connectGuest(broker, 'back')
+    await new Promise((resolve) => setTimeout(resolve, 2000))
+    mosquitto.signal('SIGCONT')
+    const continued = performance.now()
+    await returned
+    const offline = await reader.find(isOffline('gone'))
+    expect(offline.at - continued).to.be.within(1000, 3500)
+    expect(falsehoods(reader.messages, ['back'])).to.deep.equal([])
+    expect(await membersOf(broker, 'lobby')).to.deep.equal(['back'])
+  })
+
   scenario('outlives it: who is back within the grace never blinked', async () => {
     const { mosquitto, broker, reader } = await setScene()
     await connectGuest(broker, 'back')

@@ -28,6 +28,8 @@ export class MemoryLink implements Link {
   readonly versions = new Map<string, number>()
   /** Decides about each publication. */
   fate: (publication: Publication) => Fate = () => undefined
+  /** What brokers behind the link do with a bridge's ping. */
+  onPing: (ping: string) => void = () => {}
   #handlers: LinkHandlers | undefined
   #filters: readonly string[] = []
   #opened: Promise<void> = Promise.resolve()
@@ -128,9 +130,12 @@ export class MemoryLink implements Link {
 
   #take(publication: Publication): void {
     const { topic, payload, retain } = publication
-    this.record.push(publication)
+    // What a bridge asks its broker for a sign of life is no output.
+    const isPing = topic.endsWith('/ping')
+    if (!isPing) this.record.push(publication)
     if (retain) this.#retain(topic, payload)
     this.#deliver(message(topic, payload, false))
+    if (isPing) this.onPing((JSON.parse(payload) as { ping: string }).ping)
   }
 
   #admits(topic: string, version: number | undefined): boolean {

@@ -10,6 +10,8 @@ import { freePort } from './free-port.ts'
 export interface Mosquitto {
   readonly url: string
   readonly port: number
+  /** Stops it and lets it go on: `SIGSTOP`, `SIGCONT`. */
+  signal(signal: NodeJS.Signals): void
   close(): Promise<void>
 }
 
@@ -31,6 +33,7 @@ export async function startMosquitto(wanted?: number): Promise<Mosquitto> {
   return {
     url,
     port,
+    signal: (signal) => void child.kill(signal),
     async close() {
       child.kill('SIGKILL')
       await exited

@@ -68,7 +68,9 @@ const parsed: fc.Arbitrary<ParsedTopic> = fc.oneof(
   fc.record({ kind: fc.constant('connection' as const), user: ids, client: ids }),
   fc.record({ kind: fc.constant('bridge' as const), bridge: ids }),
   fc.record({ kind: fc.constant('broker' as const), broker: ids }),
-  fc.record({ kind: fc.constantFrom('rollcall' as const, 'bridgeStatus' as const) }),
+  fc.record({
+    kind: fc.constantFrom('rollcall' as const, 'ping' as const, 'bridgeStatus' as const),
+  }),
 )
 
 function build(root: string, topic: ParsedTopic): string {
@@ -91,6 +93,7 @@ function build(root: string, topic: ParsedTopic): string {
     case 'broker':
       return topics.broker(topic.broker)
     case 'rollcall':
+    case 'ping':
     case 'bridgeStatus':
       return topics[topic.kind]
   }

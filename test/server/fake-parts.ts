@@ -25,12 +25,13 @@ export function createFakeParts(failing: Readonly<Record<string, Error>> = {}): 
     calls.push(name)
     if (failing[name]) throw failing[name]
   }
-  const link: Link = {
+  const link = {
+    isLocal: true,
     readRetained: async () => [],
     open: () => call('link open'),
     publish: () => call('link publish'),
     close: () => call('link close'),
-  }
+  } as const satisfies Link
   const parts: FakeParts = {
     calls,
     ready: true,
