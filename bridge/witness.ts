@@ -56,8 +56,12 @@ interface Asked {
 }
 
 interface Ping {
+  /** Who has not answered it. */
   readonly waitsFor: Set<string | null>
-  notice(): void
+  /** Somebody has answered, or nobody can. */
+  readonly notice: (isHopeless: boolean) => void
+  /** Resolves when all have answered who are not stuck, or when it could not be sent. */
+  readonly over: Promise<void>
 }
 
 /** Creates it. */
@@ -73,24 +77,28 @@ export function createWitness({ id, link, topics, clock, beating }: WitnessOptio
     return known
   }
 
-  /** Sends one; resolves when all have answered who are not stuck, or when it could not be sent. */
-  function send(brokers: Iterable<string | null>): { ping: Ping; answered: Promise<void> } {
+  function send(brokers: Iterable<string | null>): Ping {
     const name = `${id}-${++count}`
     sentAt = clock.now()
-    let resolve = (): void => {}
-    const answered = new Promise<void>((done) => (resolve = done))
-    const waitsFor = new Set(brokers)
-    const notice = (): void => {
-      if (![...waitsFor].some((broker) => isWaitedFor(knownOf(broker)))) resolve()
-      if (waitsFor.size === 0) pings.delete(name)
-    }
-    const ping = { waitsFor, notice }
+    const ping = createPing(brokers)
     pings.set(name, ping)
     const [oldest] = pings.keys()
     if (pings.size > MAX_PINGS && oldest !== undefined) pings.delete(oldest)
-    link.publish(topics.ping, JSON.stringify({ ping: name }), { retain: false }).catch(resolve)
-    notice()
-    return { ping, answered }
+    link
+      .publish(topics.ping, JSON.stringify({ ping: name }), { retain: false })
+      .catch(() => ping.notice(true))
+    return ping
+  }
+
+  function createPing(brokers: Iterable<string | null>): Ping {
+    const waitsFor = new Set(brokers)
+    let finish = (): void => {}
+    const over = new Promise<void>((resolve) => (finish = resolve))
+    const notice = (isHopeless: boolean): void => {
+      if (isHopeless || ![...waitsFor].some((broker) => isWaitedFor(knownOf(broker)))) finish()
+    }
+    notice(false)
+    return { waitsFor, notice, over }
   }
 
   /** Those who are there, without what is known of others. */
@@ -107,17 +115,14 @@ export function createWitness({ id, link, topics, clock, beating }: WitnessOptio
     known.canAnswer = true
     if (known.isStuck) known.tellsUntil = clock.now() + TELL_MS
     known.isStuck = false
-    ping.notice()
+    ping.notice(false)
+    if (ping.waitsFor.size === 0) pings.delete(name ?? '')
   }
 
-  async function inTime(answer: Promise<void>): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const cancel = clock.after(PATIENCE_MS, resolve)
-      void answer.then(() => {
-        cancel()
-        resolve()
-      })
-    })
+  async function inTime({ notice, over }: Ping): Promise<void> {
+    const cancel = clock.after(PATIENCE_MS, () => notice(true))
+    await over
+    cancel()
     // What has come while this process was busy.
     await afterReads()
   }
@@ -130,8 +135,8 @@ export function createWitness({ id, link, topics, clock, beating }: WitnessOptio
         if (clock.now() - sentAt >= AGAIN_MS) send(there)
         return new Set(able)
       }
-      const { ping, answered: answer } = send(there)
-      await inTime(answer)
+      const ping = send(there)
+      await inTime(ping)
       for (const broker of able) if (ping.waitsFor.has(broker)) knownOf(broker).isStuck = true
       const now = clock.now()
       return new Set(

@@ -204,8 +204,9 @@ function readList(value: unknown): Result<readonly string[]> {
 }
 
 function readSwitch(value: unknown): Result<boolean> {
-  if (value === true || value === 'yes' || value === 'true') return success(true)
-  if (value === false || value === 'no' || value === 'false') return success(false)
+  const word = typeof value === 'string' ? value.toLowerCase() : value
+  if ([true, 1, 'yes', 'true', 'on', '1'].some((one) => one === word)) return success(true)
+  if ([false, 0, 'no', 'false', 'off', '0'].some((one) => one === word)) return success(false)
   return failure(`expected yes or no, got ${show(value)}`)
 }
 

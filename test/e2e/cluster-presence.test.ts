@@ -9,6 +9,8 @@ import { connectClient } from '../helpers/mqtt.ts'
 import { connectPeer, type MqttPeer, type PeerOptions } from '../helpers/mqtt-peer.ts'
 import { isOffline, json, watch } from '../helpers/presence-reader.ts'
 import { startProgram } from '../helpers/process.ts'
+import { startRedis } from '../helpers/redis.ts'
+import { onTeardown } from '../helpers/teardown.ts'
 import { eventually, within } from '../helpers/within.ts'
 
 const KEY = 'a-key-that-nobody-can-guess'
@@ -131,6 +133,16 @@ describe('two brokers', function () {
 
 describe('a broker that is to be one of several', function () {
   this.timeout(30_000)
+
+  it('is one by its environment alone', async () => {
+    const redis = await startRedis()
+    onTeardown(() => redis.close())
+    const env = { PRESENCE_REDIS_URL: redis.url, PRESENCE_CLUSTER: '1' }
+    const [one, other] = await Promise.all([startProgram({ env }), startProgram({ env })])
+    const reader = await watch(one, 'presence/users/alice')
+    await connectClient(other, { user: 'alice' })
+    expect(json(await reader.next('presence/users/alice'))).to.include({ status: 'online' })
+  })
 
   it('says what is missing when it is given no Redis', async () => {
     const { code, stderr } = await runCli(['--cluster']).ended

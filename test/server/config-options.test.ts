@@ -143,6 +143,15 @@ describe('options', () => {
     })
   })
 
+  for (const word of ['yes', 'true', 'on', '1', 'TRUE', 'no', 'false', 'off', '0', 'Off']) {
+    it(`take ${word} for a switch, as a variable and in a file`, () => {
+      const isOn = /^(yes|true|on|1)$/i.test(word)
+      const variables = { PRESENCE_REDIS_URL: 'redis://localhost' }
+      expect(load([], { ...variables, PRESENCE_CLUSTER: word }).cluster).to.equal(isOn)
+      expect(load([], variables, { cluster: word }).cluster).to.equal(isOn)
+    })
+  }
+
   it('come from a flag before a variable before a file before the default', () => {
     const flags = ['--grace-closed', '1s']
     const variables = { PRESENCE_GRACE_CLOSED: '2s', PRESENCE_GRACE_TIMEOUT: '2s' }
