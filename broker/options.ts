@@ -43,7 +43,7 @@ export interface BrokerOptions {
   readonly heartbeatMs?: number
   /** Bounds on connection documents. */
   readonly documentLimits?: Partial<DocumentLimits>
-  /** The largest MQTT packet, in bytes. @default 1 MiB */
+  /** The largest MQTT packet, in bytes. @default 2 MiB */
   readonly maxPacketSize?: number
   /** The largest CONNECT, in bytes: all that a stranger can have kept for it. @default 64 KiB */
   readonly maxConnectSize?: number
@@ -127,7 +127,7 @@ export function resolveOptions(options: BrokerOptions): ResolvedOptions {
     livenessTimeoutMs: 20_000,
     keepaliveToleranceMs: 60_000,
     heartbeatMs: 2000,
-    maxPacketSize: 1024 * 1024,
+    maxPacketSize: 2 * 1024 * 1024,
     maxConnectSize: 64 * 1024,
     connectTimeoutMs: 10_000,
     packetTimeoutMs: 10_000,

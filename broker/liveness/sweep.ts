@@ -17,7 +17,8 @@ export const SWEEP_MS = 200
 /** Judges a connection by when it was last heard. Pure: time is an argument. */
 export function judge(connection: Connection, now: number, policy: LivenessPolicy): Verdict {
   const isWebSocket = connection.info.transport === 'websocket'
-  const toleranceMs = isWebSocket ? (connection.document.tolerance ?? policy.toleranceMs) : 0
+  const wanted = connection.document.tolerance ?? Infinity
+  const toleranceMs = isWebSocket ? Math.min(wanted, policy.toleranceMs) : 0
   const silentMs = now - connection.heardAt
   const unreachableMs = Math.min(silentMs, now - connection.transportHeardAt)
   const sincePingMs = now - connection.pingedAt

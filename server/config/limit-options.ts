@@ -110,7 +110,7 @@ export const LIMIT_OPTIONS = {
   maxPacketSize: {
     kind: 'size',
     about: 'The largest MQTT packet.',
-    default: '1MB',
+    default: '2MB',
     min: '1kB',
     max: '255MB',
     atMost: 'maxQueuedBytes',

@@ -103,6 +103,16 @@ const rows: readonly Row[] = [
     verdict: 'dead',
   },
   {
+    title: 'and has no more of it than the operator gives',
+    transport: 'websocket',
+    keepaliveMs: K,
+    heard: 75_001,
+    pong: 100,
+    ping: 100,
+    tolerance: 3_600_000,
+    verdict: 'dead',
+  },
+  {
     title: 'an idle WebSocket without a keepalive is asked in time',
     transport: 'websocket',
     keepaliveMs: 0,

@@ -31,7 +31,7 @@ const BAD: readonly (readonly [string, string | Buffer, RegExp])[] = [
   ['a strange grace', '{"status":"online","grace":{"closed":"soon"}}', /grace\.closed: expected/],
   ['a grace by no cause', '{"status":"online","grace":{"__proto__":1}}', /grace: expected causes/],
   ['a strange tolerance', '{"status":"online","tolerance":-1}', /tolerance: expected a duration/],
-  ['1 MB', `{"status":"online","data":"${'x'.repeat(1_000_000)}"}`, /expected at most 65536/],
+  ['1 MB', `{"status":"online","data":"${'x'.repeat(1_048_576)}"}`, /expected at most 65536/],
   [
     '10,000 rooms',
     JSON.stringify({ status: 'online', rooms: many(10_000) }),

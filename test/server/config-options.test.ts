@@ -284,7 +284,7 @@ const DEFAULTS: Config = {
   maxRetained: 10_000,
   maxRoomsInAll: 100_000,
   maxMembers: 100_000,
-  maxPacketSize: 1_048_576,
+  maxPacketSize: 2_097_152,
   maxQueuedBytes: 8_388_608,
   maxTopicLevels: 32,
   redis: { url: undefined, topology: 'single', nodes: [], sentinelName: 'mymaster' },

@@ -71,7 +71,7 @@ export const IN_BOTH: readonly Case[] = inBoth([
   same('PUBACK without an id', hex('4000'), 'content', 0x81),
   same('PUBREC of one byte', hex('500112'), 'content', 0x81),
   same('a length of five bytes', hex('30 80808080 01'), 'length', 0x81),
-  same('PUBLISH of more than 1 MiB', hex('30 80808001'), 'too_large', 0x95),
+  same('PUBLISH of more than 2 MiB', hex('30 80808001'), 'too_large', 0x95),
   publishBoth('PUBLISH with QoS 3', 0x36, 'topic', [ID], 'flags', 0x81),
   publishBoth('PUBLISH sent again with QoS 0', 0x38, 'topic', [], 'flags', 0x81),
   publishBoth('PUBLISH with + in its topic', 0x30, 'a/+', [], 'topic', 0x81),
