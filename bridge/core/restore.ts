@@ -1,4 +1,4 @@
-import { parseTime, type Member, type UserDocument } from '../../protocol/index.ts'
+import { parseTime, type Cause, type Member, type UserDocument } from '../../protocol/index.ts'
 import { connectionGrace, roomGrace, type Policy } from './policy.ts'
 import type { ConnectionState, GraceConnection, UserState } from './state.ts'
 
@@ -54,6 +54,18 @@ export function restore(
   }
   const memberships = rooms.map(({ room, member }) => ({ room, since: parseTime(member.since) }))
   return { ...seeded, connections: [standIn], memberships }
+}
+
+/** An end of a connection that nothing is known of: should the stand-in end, too, that is why. */
+export function explainStandIn(
+  connections: readonly ConnectionState[],
+  cause: Cause,
+  lastSeen: number,
+): readonly ConnectionState[] {
+  const isNews = (c: ConnectionState): c is GraceConnection =>
+    c.status === 'grace' && c.client === STAND_IN && c.lastSeen <= lastSeen
+  if (!connections.some(isNews)) return connections
+  return connections.map((c) => (isNews(c) ? { ...c, cause, lastSeen } : c))
 }
 
 /** The connections when the stand-in has nobody to stand in for any more; the very same ones without it. */

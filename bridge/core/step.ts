@@ -16,7 +16,7 @@ import {
 import { settle } from './settle.ts'
 import type { DocumentInput, Effect, Input } from './input.ts'
 import type { Policy } from './policy.ts'
-import { endStandIn, restore } from './restore.ts'
+import { endStandIn, explainStandIn, restore } from './restore.ts'
 import type { Change, ConnectionState, UserState } from './state.ts'
 
 /** Connections in grace take no place from others, so that a refresh at the limit is silent; up to here. */
@@ -120,7 +120,11 @@ function handleOffline(
   if (!target || target.id !== id) {
     // Late news of a connection that is over, or that its client has replaced by another.
     const why = id !== undefined && hasEnded(state.ended, client, id) ? 'ended' : 'unknown'
-    const [next, effects] = settle(state, { ...changeOf(state), ended }, now, policy)
+    const connections =
+      why === 'unknown'
+        ? explainStandIn(state.connections, cause, heardAt(document, now))
+        : state.connections
+    const [next, effects] = settle(state, { ...changeOf(state), connections, ended }, now, policy)
     return [next, [...effects, { type: 'stale', why }]]
   }
   if (isOutdated(target, document)) return [state, [{ type: 'stale', why: 'sequence' }]]

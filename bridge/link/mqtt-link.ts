@@ -29,6 +29,9 @@ const RECONNECT_MS = 1000
 /** How long a close waits for what was published to be confirmed, in milliseconds. */
 const CLOSE_WITHIN_MS = 1500
 
+/** Where Mosquitto and others say for how long they have been running, as `15 seconds`. */
+const UPTIME = '$SYS/broker/uptime'
+
 /** The keepalive of the link, in seconds. */
 const KEEPALIVE = 10
 
@@ -79,9 +82,13 @@ export async function connectMqttLink(options: MqttLinkOptions): Promise<Link> {
     client = session
     let isUp = false
     let told = Promise.resolve()
+    /** For how long the broker had been running when it last said so, in seconds. */
+    let uptime = 0
     const firstUp = new Promise<void>((resolve, reject) => {
       session.on('connect', ({ sessionPresent }) => {
         told = up(sessionPresent)
+        // Without it one works on as before.
+        session.subscribe(UPTIME, { qos: 0 }, () => {})
         comeUp(session).then(resolve, (error: Error) => {
           reject(error)
           logger.warn({ error: String(error) }, 'could not subscribe; trying again')
@@ -96,6 +103,10 @@ export async function connectMqttLink(options: MqttLinkOptions): Promise<Link> {
     // before gets it again. It waits for `told`, not for SUBACK, which may come after messages.
     session.handleMessage = ({ topic, payload, retain }, acknowledge) => {
       const message = { topic, payload: Buffer.from(payload), retain }
+      if (topic === UPTIME) {
+        uptime = secondsOf(message) ?? uptime
+        return acknowledge()
+      }
       told.then(() => handlers.onMessage(message)).then(() => acknowledge(), acknowledge)
     }
     session.connect()
@@ -108,9 +119,21 @@ export async function connectMqttLink(options: MqttLinkOptions): Promise<Link> {
       await to.subscribeAsync([...filters], { qos: 1 })
     }
 
-    async function up(resumed: boolean): Promise<void> {
+    async function up(hasSession: boolean): Promise<void> {
       isUp = true
-      await handlers.onUp(resumed)
+      await handlers.onUp(hasSession && !(await wasRestarted()))
+    }
+
+    /**
+     * Whether the broker has been started since: it may have kept the session, but who was connected is not, and
+     * the wills of those were not published if it was killed.
+     */
+    async function wasRestarted(): Promise<boolean> {
+      const before = uptime
+      if (before === 0) return false
+      const [said] = await read([UPTIME]).catch(() => [])
+      const now = said && secondsOf(said)
+      return now !== undefined && now < before
     }
 
     function onClose(): void {
@@ -140,6 +163,11 @@ export async function connectMqttLink(options: MqttLinkOptions): Promise<Link> {
       await end.finally(() => clearTimeout(timer))
     },
   }
+}
+
+function secondsOf({ payload }: LinkMessage): number | undefined {
+  const [digits] = /^\d+/.exec(new TextDecoder().decode(payload)) ?? []
+  return digits === undefined ? undefined : Number(digits)
 }
 
 /** A connection of its own for one short task, which leaves nothing behind. */

@@ -40,8 +40,8 @@ function startBridge({ url }: Mosquitto, id = 'b'): Promise<Program> {
   return startProgram({ command: 'bridge', flags })
 }
 
-async function setScene(): Promise<Scene> {
-  const mosquitto = await startMosquitto()
+async function setScene(...settings: readonly string[]): Promise<Scene> {
+  const mosquitto = await startMosquitto(undefined, ...settings)
   onTeardown(() => mosquitto.close())
   const broker = addressOf(mosquitto)
   const bridge = await startBridge(mosquitto)
@@ -282,6 +282,25 @@ describeTogether('a bridge on Mosquitto', 60_000, (scenario) => {
     expect(offline.at - continued).to.be.within(1000, 3500)
     expect(falsehoods(reader.messages, ['back'])).to.deep.equal([])
     expect(await membersOf(broker, 'lobby')).to.deep.equal(['back'])
+  })
+
+  scenario('knows who was lost when it is killed and comes back with its sessions', async () => {
+    const lasting = ['persistence true', 'autosave_interval 1', 'autosave_on_changes true']
+    const { mosquitto, broker, reader } = await setScene(...lasting, 'sys_interval 1')
+    await connectGuest(broker, 'back')
+    await connectGuest(broker, 'gone')
+    await reader.find('presence/rooms/lobby/members/gone')
+    // It has said for how long it is up, and has written down its sessions.
+    await new Promise((resolve) => setTimeout(resolve, 3500))
+    await mosquitto.restart()
+    const restarted = performance.now()
+    const later = await watch(broker, OUTPUT)
+    await connectGuest(broker, 'back')
+    const gone = await later.find(isOffline('gone'), 15_000)
+    expect(json(gone)).to.include({ reason: 'broker' })
+    expect(gone.at - restarted).to.be.below(5000 + GRACE_BROKER_MS + 3000)
+    expect(falsehoods(later.messages, ['back'])).to.deep.equal([])
+    expect(await usersOnline(broker)).to.deep.equal(['back'])
   })
 
   scenario('outlives it: who is back within the grace never blinked', async () => {

@@ -222,6 +222,24 @@ describe('the observer’s own faults', () => {
         lines: ['3 user offline broker', '3 lobby: left broker'],
       },
       {
+        fact: 'ends for the reason that was heard meanwhile',
+        rows: [
+          [0, restore()],
+          [1, ended('tab', 'c1', 'closed')],
+          [2, ended('phone', 'c2', 'left')],
+          [3, { type: 'announced' }],
+        ],
+        lines: ['1 stale unknown', '2 stale unknown', '3 user offline left', '3 lobby: left left'],
+      },
+      {
+        fact: 'but not for one that is older than what others were shown, nor sooner than without it',
+        rows: [
+          [0, restore()],
+          [1, ended('tab', 'c1', 'left', { lastSeen: START - 6000 })],
+        ],
+        lines: ['1 stale unknown', '15 user offline broker', '15 lobby: left broker'],
+      },
+      {
         fact: 'is not ended twice',
         rows: [
           [0, online('tab', 'c1')],

@@ -114,6 +114,20 @@ describe('a bridge on a shared store', () => {
       expect(await shared.store.allUsers()).to.deep.equal(['ann'])
     })
 
+    it('tells why they went who went while it was away', async () => {
+      await online('ann/tab', 'c1', { rooms })
+      await online('bob/tab', 'd1', { rooms })
+      await world.wait(20)
+      await lose(empty, async () => {
+        await left('ann/tab', 'c1')
+        await world.ended('bob/tab', 'd1', 'closed')
+      })
+      await answer(world, 'b1')
+      await world.wait(10)
+      expect(world.retained('users/ann')).to.include({ status: 'offline', reason: 'left' })
+      expect(world.retained('users/bob')).to.include({ status: 'offline', reason: 'closed' })
+    })
+
     it('shows no room of which it has a part only', async () => {
       await online('ann/tab', 'c1', { rooms })
       await online('bob/tab', 'd1', { rooms })
