@@ -5,10 +5,12 @@ export class ActivityRing {
   readonly #capacity: number
   readonly #entries: Activity[] = []
   #next = 0
-  #completeFrom = 0
+  #completeFrom: number
 
-  constructor(capacity: number) {
+  /** @param begin since when there is everything to remember, in milliseconds since the epoch */
+  constructor(capacity: number, begin: number) {
     this.#capacity = capacity
+    this.#completeFrom = begin
   }
 
   add(entry: Activity): void {
@@ -17,7 +19,8 @@ export class ActivityRing {
       return
     }
     // What happened at that very time may be half forgotten.
-    this.#completeFrom = (this.#entries[this.#next]?.at ?? 0) + 1
+    const forgotten = this.#entries[this.#next]?.at ?? 0
+    this.#completeFrom = Math.max(this.#completeFrom, forgotten + 1)
     this.#entries[this.#next] = entry
     this.#next = (this.#next + 1) % this.#capacity
   }

@@ -7,7 +7,7 @@ import type { EmptyRoom, RoomFlush, Store, StoredUser, UserSave } from './store.
 
 /** Options of {@link createMemoryStore}. */
 export interface MemoryStoreOptions {
-  /** Milliseconds since the epoch; for the time since when a room is empty. */
+  /** Milliseconds since the epoch; for since when a room is empty, and since when activity is remembered. */
   readonly now: () => number
   /** Comings and goings that are remembered. @default 100000 */
   readonly maxActivity?: number
@@ -30,7 +30,7 @@ class MemoryStore implements Store {
 
   constructor({ now, maxActivity = 100_000 }: MemoryStoreOptions) {
     this.#now = now
-    this.#activity = new ActivityRing(maxActivity)
+    this.#activity = new ActivityRing(maxActivity, now())
   }
 
   async loadUser(user: string): Promise<StoredUser | undefined> {

@@ -4,8 +4,16 @@
  */
 const SHARDS = 64
 
+/** The keys of what one part remembers. They go together, so that what is lost is not taken for remembered. */
+export interface ActivityKeys {
+  /** Stream of comings and goings. */
+  readonly activity: string
+  /** Since when everything goes into the stream, in milliseconds since the epoch. */
+  readonly activityBegin: string
+}
+
 /** The keys of one part of the users. */
-export interface UserKeys {
+export interface UserKeys extends ActivityKeys {
   /** Hash: user → record. */
   readonly states: string
   /** Sorted set: users by deadline. */
@@ -14,22 +22,18 @@ export interface UserKeys {
   readonly dirty: string
   /** Hash: what rooms have yet to be told. */
   readonly outbox: string
-  /** Stream of transitions. */
-  readonly activity: string
   /** Set of broker names; beside it a set of users for each broker. */
   readonly brokers: string
 }
 
 /** The keys of one part of the rooms. */
-export interface RoomShardKeys {
+export interface RoomShardKeys extends ActivityKeys {
   /** Sorted set: rooms that have yet to be published, by the time of the mark. */
   readonly dirty: string
   /** Set of all rooms. */
   readonly rooms: string
   /** Sorted set: empty rooms, by the time since when. */
   readonly empty: string
-  /** Stream of joins and leaves. */
-  readonly activity: string
   /** What the keys of a single room begin with; the part and the room follow. */
   readonly prefix: string
 }
@@ -81,6 +85,7 @@ export function createKeys(prefix: string): Keys {
       dirty: `${tag}:dirty`,
       outbox: `${tag}:outbox`,
       activity: `${tag}:activity`,
+      activityBegin: `${tag}:activity:begin`,
       brokers: `${tag}:brokers`,
     }
   })
@@ -91,6 +96,7 @@ export function createKeys(prefix: string): Keys {
       rooms: `${tag}:rooms`,
       empty: `${tag}:empty`,
       activity: `${tag}:activity`,
+      activityBegin: `${tag}:activity:begin`,
       prefix: `${tag}:`,
     }
   })

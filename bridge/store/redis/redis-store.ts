@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import type { SharedStore, Store } from '../store.ts'
 import { connectRedis, type RedisAddress } from '../../../runtime/redis/connection.ts'
+import { noteBegin } from './activity-stream.ts'
 import { createRun, type Context } from './context.ts'
-import { createKeys } from './keys.ts'
+import { createKeys, type ActivityKeys } from './keys.ts'
 import { createRoomOutbox, type RoomOutbox } from './room-outbox.ts'
 import { createRoomTables } from './room-tables.ts'
 import { loadSharedScripts } from './shared-scripts.ts'
@@ -21,8 +22,8 @@ export interface RedisStoreOptions extends RedisAddress {
   readonly now?: () => number
 }
 
-/** How often activity that is too old is forgotten, in milliseconds. */
-const TRIM_MS = 60_000
+/** How often what is remembered is looked after, in milliseconds. */
+const TEND_MS = 60_000
 
 /** For how long a broker may learn that it was taken for lost, in milliseconds. */
 const LOST_MS = 3_600_000
@@ -49,7 +50,7 @@ export async function createRedisStore(options: RedisStoreOptions): Promise<Stor
     confirm: (operations) => users.confirmRooms(operations),
   })
   const scripts = loadSharedScripts(redis, keys, owner)
-  let trimAt = 0
+  let tendAt = 0
   /** What Redis was when its data was claimed. */
   let claimed = ''
   /** By how much Redis' clock is ahead of this process', in milliseconds. */
@@ -72,7 +73,10 @@ export async function createRedisStore(options: RedisStoreOptions): Promise<Stor
       run(async () => {
         const id = await redis.incarnation()
         const check = await scripts.claimIncarnation(id, mayClaim ? 'claim' : 'look')
-        if (check.state === 'lacking') claimed = id
+        if (check.state === 'lacking') {
+          claimed = id
+          tendAt = 0
+        }
         return check
       }),
     renewClaim: () => run(async () => void (await scripts.claimIncarnation(claimed, 'renew'))),
@@ -82,9 +86,9 @@ export async function createRedisStore(options: RedisStoreOptions): Promise<Stor
     },
     leaveData: () => run(async () => void (await scripts.claimIncarnation(claimed, 'leave'))),
     async takeAbandoned() {
-      if (now() >= trimAt) {
-        trimAt = now() + TRIM_MS
-        await trimActivity()
+      if (now() >= tendAt) {
+        tendAt = now() + TEND_MS
+        await tendActivity()
       }
       const found = await users.takeAbandoned()
       const dirty = await rooms.abandonedRooms()
@@ -107,13 +111,25 @@ export async function createRedisStore(options: RedisStoreOptions): Promise<Stor
     },
   }
 
-  async function trimActivity(): Promise<void> {
+  const parts: readonly ActivityKeys[] = [...keys.users, ...keys.rooms]
+
+  /** Each part may be lost for itself, so each says for itself since when it remembers. */
+  async function beginActivity(): Promise<void> {
+    await Promise.all(parts.map((part) => run(() => noteBegin(context, part))))
+  }
+
+  async function tendActivity(): Promise<void> {
+    await beginActivity()
     const oldest = String(Math.max(0, now() - activityMs))
-    const streams = [...keys.users, ...keys.rooms].map(({ activity }) => activity)
     await Promise.all(
-      streams.map((key) => run(() => redis.send(key, ['XTRIM', key, 'MINID', '~', oldest]))),
+      parts.map(({ activity: key }) =>
+        run(() => redis.send(key, ['XTRIM', key, 'MINID', '~', oldest])),
+      ),
     )
   }
+
+  // Nobody waits for it: whoever asks before it is done notes it too.
+  beginActivity().catch(() => {})
 
   return {
     ...users,

@@ -121,8 +121,8 @@ export function createRoomTables(context: Context, outbox: () => RoomOutbox): Ro
     },
 
     async roomActivity(room, since) {
-      const { activity } = keys.room(room)
-      return run(() => readStream(redis, activity, since, (entry) => entry.room === room))
+      const part = keys.room(room)
+      return run(() => readStream(context, part, since, (entry) => entry.room === room))
     },
 
     abandonedRooms: () =>

@@ -138,8 +138,8 @@ export function createUserTables(context: Context, outbox: () => RoomOutbox): Us
     },
 
     userActivity(user, since) {
-      const { activity } = keys.user(user)
-      return run(() => readStream(redis, activity, since, (entry) => entry.user === user))
+      const part = keys.user(user)
+      return run(() => readStream(context, part, since, (entry) => entry.user === user))
     },
 
     async takeAbandoned() {

@@ -189,6 +189,29 @@ export function describeStore(name: string, create: CreateStore): void {
       })
     })
 
+    describe('what is remembered', () => {
+      it('is complete since the store was created, and not before', async () => {
+        const begin = now
+        now += 5000
+        const kinds = [await store.userActivity('ann', 0), await store.roomActivity('lobby', 0)]
+        for (const { entries, completeFrom } of kinds) {
+          expect(entries).to.deep.equal([])
+          expect(completeFrom).to.equal(begin)
+        }
+      })
+
+      it('stays complete since then, whoever comes and goes', async () => {
+        const begin = now
+        now += 5000
+        const entry = { user: 'ann', from: 'offline', to: 'online', cause: null, at: now } as const
+        await save('ann', { activity: [{ ...entry, room: null, durationMs: null }] })
+        now += 5000
+        const { entries, completeFrom } = await store.userActivity('ann', 0)
+        expect(entries.map(({ at }) => at)).to.deep.equal([begin + 5000])
+        expect(completeFrom).to.equal(begin)
+      })
+    })
+
     describeStoreRooms({
       store: () => store,
       now: () => now,

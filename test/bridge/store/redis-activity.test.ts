@@ -8,13 +8,21 @@ import {
   type RoomSave,
   type Store,
 } from '../../../bridge/index.ts'
+import { createKeys } from '../../../bridge/store/redis/keys.ts'
+import { connectRedis } from '../../../runtime/redis/connection.ts'
 import { startRedis, type RedisServer } from '../../helpers/redis.ts'
 import { onTeardown } from '../../helpers/teardown.ts'
 import { leave, member, saveOf, stateOf } from './samples.ts'
 
 const HOUR = 3_600_000
 
-function describeActivity(name: string, create: (maxActivity?: number) => Promise<Store>): void {
+interface Options {
+  readonly maxActivity?: number
+  readonly activityMs?: number
+  readonly now?: () => number
+}
+
+function describeActivity(name: string, create: (options?: Options) => Promise<Store>): void {
   describe(`what ${name} remembers`, () => {
     // Redis keeps it by its own time.
     const day = Math.floor(Date.now() / 86_400_000) * 86_400_000 - 86_400_000
@@ -34,7 +42,7 @@ function describeActivity(name: string, create: (maxActivity?: number) => Promis
     }
 
     it('is how long a user was online on a day', async () => {
-      const store = await create()
+      const store = await create({ now: () => day })
       await save(store, [gone(day + HOUR, 2 * HOUR)])
       await save(store, [gone(day + 10 * HOUR, 3 * HOUR)])
       await save(store, [gone(day + 25 * HOUR, 2 * HOUR)])
@@ -82,21 +90,22 @@ function describeActivity(name: string, create: (maxActivity?: number) => Promis
     })
 
     it('is bounded, and says when something may be missing', async () => {
-      const store = await create(100)
+      const store = await create({ maxActivity: 100, now: () => 0 })
       const begin = Date.now() - HOUR
       for (let i = 0; i < 500; i++) await save(store, [gone(begin + i * 1000, 500)])
       const { entries } = await store.userActivity('ann', 0)
       expect(entries.length).to.be.within(100, 250)
       expect(entries.at(-1)?.at).to.equal(begin + 499_000)
-      expect(await readOnlineTime(store, 'ann', 0, Date.now(), Date.now())).to.include({
-        complete: false,
-      })
+      const isComplete = async (from: number): Promise<boolean> =>
+        (await readOnlineTime(store, 'ann', from, Date.now(), Date.now())).complete
+      expect(await isComplete(begin)).to.equal(false)
+      expect(await isComplete(Date.now() + 61_000)).to.equal(true)
     })
   })
 }
 
-describeActivity('the memory store', async (maxActivity = 1000) =>
-  createMemoryStore({ now: Date.now, maxActivity }),
+describeActivity('the memory store', async (options) =>
+  createMemoryStore({ now: Date.now, maxActivity: 1000, ...options }),
 )
 
 describe('on Redis', () => {
@@ -107,10 +116,113 @@ describe('on Redis', () => {
   })
   after(() => server.close())
 
-  describeActivity('the Redis store', async (maxActivity = 1000) => {
+  async function create(options: Options = {}): Promise<Store> {
     const prefix = `activity${stores++}`
-    const store = await createRedisStore({ url: server.url, prefix, maxActivity })
+    const store = await createRedisStore({ url: server.url, prefix, maxActivity: 1000, ...options })
     onTeardown(() => store.close())
     return store
+  }
+
+  describeActivity('the Redis store', create)
+
+  describe('what the Redis store remembers, when Redis loses it while the store is open', () => {
+    const begin = Date.now()
+    let now = begin
+    let store: Store
+    beforeEach(async () => {
+      now = begin
+      store = await create({ now: () => now })
+      for (const user of ['ann', 'bob']) {
+        const room = { room: `${user}'s`, member: member(user), leave: null }
+        const activity: Activity[] = [null, room.room].map((name) => {
+          const left = { user, room: name, cause: 'closed', at: now, durationMs: HOUR } as const
+          return name === null
+            ? { ...left, from: 'online', to: 'offline' }
+            : { ...left, from: 'joined', to: 'left' }
+        })
+        await store.saveUser(saveOf(stateOf(user), { rooms: [room], activity }))
+        await store.roomMembers(room.room)
+      }
+    })
+
+    /** Of the user and of the room, how much is remembered and since when that is all, after the begin. */
+    async function remembered(user: string): Promise<readonly (readonly [number, number])[]> {
+      const logs = [await store.userActivity(user, 0), await store.roomActivity(`${user}'s`, 0)]
+      return logs.map(({ entries, completeFrom }) => [entries.length, completeFrom - begin])
+    }
+
+    function both(entries: number, since: number): readonly (readonly [number, number])[] {
+      return [
+        [entries, since],
+        [entries, since],
+      ]
+    }
+
+    async function loseKeys(pattern: string): Promise<void> {
+      const redis = await connectRedis({ url: server.url })
+      onTeardown(() => redis.close())
+      const found = (await redis.send('', ['KEYS', pattern])) as string[]
+      expect(found).not.to.deep.equal([])
+      await redis.send('', ['DEL', ...found])
+    }
+
+    it('is complete only since somebody has asked afterwards', async () => {
+      now += HOUR
+      expect(await remembered('ann')).to.deep.equal(both(1, 0))
+      await server.restart('empty')
+      expect(await remembered('ann')).to.deep.equal(both(0, HOUR))
+      now += HOUR
+      expect(await remembered('ann')).to.deep.equal(both(0, HOUR))
+    })
+
+    it('is complete since a bridge has looked after the store, also where nobody has asked', async () => {
+      await store.shared?.takeAbandoned()
+      await server.restart('empty')
+      now += 1000
+      expect(await store.shared?.checkData(true)).to.deep.equal({ state: 'lacking' })
+      await store.shared?.takeAbandoned()
+      now += HOUR
+      expect(await remembered('ann')).to.deep.equal(both(0, 1000))
+    })
+
+    it('is complete since then at the latest a minute after it was lost unnoticed', async () => {
+      await store.shared?.takeAbandoned()
+      await loseKeys(`activity${stores - 1}:*`)
+      now += 60_000
+      await store.shared?.takeAbandoned()
+      now += HOUR
+      expect(await remembered('ann')).to.deep.equal(both(0, 60_000))
+    })
+
+    it('stays complete in the parts that were not lost', async () => {
+      const keys = createKeys(`activity${stores - 1}`)
+      const lost = [keys.user('ann').activity, keys.room("ann's").activity]
+      for (const key of lost) await loseKeys(key.replace(/activity$/, '*'))
+      now += HOUR
+      expect(await remembered('ann')).to.deep.equal(both(0, HOUR))
+      expect(await remembered('bob')).to.deep.equal(both(1, 0))
+    })
+
+    it('is no less with a server that was started again with its data', async () => {
+      now += HOUR
+      await server.restart('with data')
+      expect(await remembered('ann')).to.deep.equal(both(1, 0))
+    })
+  })
+
+  it('a part of which all has grown too old is complete again since its last entry', async () => {
+    let now = Date.now()
+    const begin = now
+    const store = await create({ now: () => now, activityMs: HOUR })
+    const gone = { user: 'ann', room: null, from: 'online', to: 'offline' } as const
+    const activity: Activity[] = Array.from({ length: 200 }, () => {
+      return { ...gone, cause: 'closed', at: begin, durationMs: 1 }
+    })
+    await store.saveUser(saveOf(stateOf('ann'), { activity }))
+    now += 2 * HOUR
+    await store.shared?.takeAbandoned()
+    const { entries, completeFrom } = await store.userActivity('ann', 0)
+    expect(entries).to.deep.equal([])
+    expect(completeFrom).to.be.within(begin + 1, begin + 70_000)
   })
 })
