@@ -5,6 +5,9 @@ import type { ConnectionState, GraceConnection, UserState } from './state.ts'
 /** The client id of the stand-in for connections whose state was lost: no client has an empty id. */
 const STAND_IN = ''
 
+/** How much later than its broker a bridge may have noted when a client was last heard, in milliseconds. */
+const SAME_MS = 1000
+
 /**
  * Builds a state from what others were last shown, when nothing else survived: one stand-in
  * connection, lost with its broker, holds the user and its rooms until the real ones announce
@@ -63,9 +66,11 @@ export function explainStandIn(
   lastSeen: number,
 ): readonly ConnectionState[] {
   const isNews = (c: ConnectionState): c is GraceConnection =>
-    c.status === 'grace' && c.client === STAND_IN && c.lastSeen <= lastSeen
+    c.status === 'grace' && c.client === STAND_IN && c.lastSeen <= lastSeen + SAME_MS
   if (!connections.some(isNews)) return connections
-  return connections.map((c) => (isNews(c) ? { ...c, cause, lastSeen } : c))
+  return connections.map((c) =>
+    isNews(c) ? { ...c, cause, lastSeen: Math.max(c.lastSeen, lastSeen) } : c,
+  )
 }
 
 /** The connections when the stand-in has nobody to stand in for any more; the very same ones without it. */

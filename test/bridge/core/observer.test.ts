@@ -226,7 +226,7 @@ describe('the observer’s own faults', () => {
         rows: [
           [0, restore()],
           [1, ended('tab', 'c1', 'closed')],
-          [2, ended('phone', 'c2', 'left')],
+          [2, ended('phone', 'c2', 'left', { lastSeen: START - 5900 })],
           [3, { type: 'announced' }],
         ],
         lines: ['1 stale unknown', '2 stale unknown', '3 user offline left', '3 lobby: left left'],
@@ -235,7 +235,7 @@ describe('the observer’s own faults', () => {
         fact: 'but not for one that is older than what others were shown, nor sooner than without it',
         rows: [
           [0, restore()],
-          [1, ended('tab', 'c1', 'left', { lastSeen: START - 6000 })],
+          [1, ended('tab', 'c1', 'left', { lastSeen: START - 6001 })],
         ],
         lines: ['1 stale unknown', '15 user offline broker', '15 lobby: left broker'],
       },
