@@ -225,7 +225,7 @@ describe('the observer’s own faults', () => {
         fact: 'ends for the reason that was heard meanwhile',
         rows: [
           [0, restore()],
-          [1, ended('tab', 'c1', 'closed')],
+          [1, ended('tab', 'c1', 'closed', { lastSeen: START - 5950 })],
           [2, ended('phone', 'c2', 'left', { lastSeen: START - 5900 })],
           [3, { type: 'announced' }],
         ],
