@@ -53,7 +53,7 @@ const CLOSE_MS = 2000
  * Starts a bridge: it reads the input plane through its link and writes the output plane. Resolves
  * when presence is fresh.
  *
- * @throws RangeError for a bad option; whatever the link rejects with when the broker cannot be had
+ * @throws RangeError or TypeError for a bad option; whatever the link rejects with when the broker cannot be had
  */
 export async function createBridge(options: BridgeOptions): Promise<Bridge> {
   const { link, id, root, policy, pace, journal, logger, clock, scope, ...rest } =
@@ -149,7 +149,8 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     await link.open(filters, { onMessage, onUp, onDown })
   } catch (error) {
     stopTimers()
-    await link.close()
+    // What is wrong is what went wrong first.
+    await link.close().catch(() => {})
     throw error
   }
 

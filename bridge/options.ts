@@ -1,14 +1,10 @@
-import {
-  DEFAULT_DOCUMENT_LIMITS,
-  isValidId,
-  parseRoot,
-  show,
-  type DocumentLimits,
-} from '../protocol/index.ts'
+import { DEFAULT_DOCUMENT_LIMITS, parseRoot, type DocumentLimits } from '../protocol/index.ts'
 import { systemClock, type Clock } from '../runtime/clock.ts'
 import { silentLogger, type Logger } from '../runtime/logger.ts'
+import { checkOptions, definedOf } from '../runtime/option-checks.ts'
 import { resolvePolicy, type Policy, type PolicyOptions, type RoomPace } from './core/index.ts'
 import type { Link } from './link/link.ts'
+import { OPTION_CHECKS } from './option-checks.ts'
 import type { Store } from './store/store.ts'
 
 /** Options of `createBridge`. Durations are in milliseconds. */
@@ -76,9 +72,10 @@ export interface ResolvedOptions {
 /**
  * Fills in the defaults and checks them.
  *
- * @throws RangeError that says which option, what was expected and what came
+ * @throws RangeError or TypeError that says which option, what was expected and what came
  */
-export function resolveOptions(options: BridgeOptions): ResolvedOptions {
+export function resolveOptions(given: BridgeOptions): ResolvedOptions {
+  const options = checkOptions('createBridge', given, OPTION_CHECKS, ['link'])
   const {
     root = 'presence',
     roomPaceMinMs = 50,
@@ -92,25 +89,16 @@ export function resolveOptions(options: BridgeOptions): ResolvedOptions {
       `roomPaceMinMs must be from 0 to roomPaceMaxMs and that at most 60000, got ${roomPaceMinMs} and ${roomPaceMaxMs}`,
     )
   }
-  if (!(Number.isSafeInteger(announceLimit) && announceLimit >= 0)) {
-    throw new RangeError(`announceLimit must be a whole number from 0, got ${announceLimit}`)
-  }
-  const { scope } = options
-  if (scope && !isValidId(scope.broker)) {
-    throw new RangeError(
-      `scope.broker: expected an id of 1 to 256 characters, got ${show(scope.broker)}`,
-    )
-  }
   return {
     link: options.link,
     id: options.id ?? globalThis.crypto.randomUUID(),
     root,
-    policy: resolvePolicy(options),
+    policy: resolvePolicy({ ...options, grace: definedOf(options.grace ?? {}) }),
     pace: { minMs: roomPaceMinMs, maxMs: roomPaceMaxMs, announceLimit },
-    documentLimits: { ...DEFAULT_DOCUMENT_LIMITS, ...options.documentLimits },
+    documentLimits: { ...DEFAULT_DOCUMENT_LIMITS, ...definedOf(options.documentLimits ?? {}) },
     journal: options.journal ?? false,
     store: options.store,
-    scope,
+    scope: options.scope,
     logger: options.logger ?? silentLogger,
     clock: options.clock ?? systemClock,
   }

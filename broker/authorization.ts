@@ -42,7 +42,7 @@ export function connectAuthorization(aedes: Aedes, context: HookContext, endings
 
   aedes.authorizePublish = (anyClient, packet, callback) => {
     // A will that a dead broker left behind. Refusing it would end this process (it is awaited nowhere).
-    if (!anyClient) return callback(null)
+    if (!anyClient) return isOneOfSeveral(packet) ? drop(packet, callback) : callback(null)
     const client = anyClient as AedesClient
     const connection = registry.get(client)
     if (!connection?.identity) return drop(packet, callback)
@@ -75,6 +75,7 @@ export function connectAuthorization(aedes: Aedes, context: HookContext, endings
     const { identity } = connection
     // It belongs to the will, not to the message; strict readers leave when they are sent it.
     if (packet.properties) Reflect.deleteProperty(packet.properties, 'willDelayInterval')
+    if (identity?.isBridge && isOneOfSeveral(packet, connection)) return drop(packet, callback)
     const own = identity && topics.connection(identity.user, identity.client)
     if (packet.topic !== own) {
       // The client's own will goes its way; the broker speaks for presence beside it.
@@ -89,6 +90,17 @@ export function connectAuthorization(aedes: Aedes, context: HookContext, endings
       packet.payload = announcer.formatEnd(connection, cause)
       callback(null)
     })
+  }
+
+  /** Whether it is the will of a bridge that says that presence is not fresh, while other bridges see to it. */
+  function isOneOfSeveral({ topic }: PublishPacket, dead?: Connection): boolean {
+    if (topic !== topics.bridgeStatus) return false
+    if (context.hasLink()) return true
+    for (const other of registry.all()) {
+      const isBridge = other.identity?.isBridge && other.client.will?.topic === topic
+      if (isBridge && other !== dead && !other.client.closed) return true
+    }
+    return false
   }
 
   function authorize(connection: Connection, packet: PublishPacket, callback: Done): void {

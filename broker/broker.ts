@@ -15,6 +15,7 @@ import { createLink, createOwnScope, type BrokerLink } from './link.ts'
 import { createListeners, type Listeners } from './listeners.ts'
 import { createLiveness } from './liveness/liveness.ts'
 import { createFanoutEmitter } from './fanout/emitter.ts'
+import { explain } from './gate/explain.ts'
 import { createGate } from './gate/gate.ts'
 import { createMetrics, refusedByKind } from './metrics.ts'
 import { resolveOptions, type BrokerOptions } from './options.ts'
@@ -78,7 +79,7 @@ const SESSION_SWEEP_MS = 60_000
  * Starts a broker: Aedes, with presence for everybody who connects. Resolves when it takes
  * connections.
  *
- * @throws RangeError for a bad option; the system's own error when the port cannot be had
+ * @throws RangeError or TypeError for a bad option; the system's own error when the port cannot be had
  */
 export async function createBroker(options: BrokerOptions = {}): Promise<Broker> {
   const resolved = resolveOptions(options)
@@ -183,12 +184,15 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
       const connection = registry.get(client)
       if (connection) connection.heardAt = clock.now()
     },
-    onRefused: (client, { kind }) => {
+    onRefused: (client, refusal) => {
+      const { kind } = refusal
       const connection = registry.get(client)
       if (connection) connection.cause ??= kind === 'packet_timeout' ? 'timeout' : 'error'
       const { user } = connection?.identity ?? {}
       const address = registry.infoOf(client)?.remoteAddress
-      warn({ client: client.id, user, address, refused: kind }, 'connection refused')
+      const told = { client: client.id || undefined, user, address, refused: kind }
+      const what = client.connackSent ? 'connection ended' : 'connection refused'
+      warn({ ...told, error: explain(refusal) }, what)
     },
     onError,
   })
@@ -200,6 +204,8 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
       void others?.clients.end(clientId)
     },
   })
+  /** Of bridges in this process. */
+  const links = new Set<BrokerLink>()
   let draining: Promise<void> | undefined
   // Not the promise: the first wills go out before that is there.
   let isDraining = false
@@ -230,6 +236,7 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
     }),
     disconnect: dismiss,
     kick: (clientId) => commands.kick(clientId),
+    hasLink: () => links.size > 0,
     isClosing: () => isDraining,
   })
 
@@ -337,7 +344,13 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
     ...ports,
     setSecureContext: (tls) => listeners.setSecureContext(tls),
     link: () =>
-      createLink(aedes, store, onError, others && createOwnScope(id, topics, answerRollCall)),
+      createLink(
+        aedes,
+        store,
+        onError,
+        links,
+        others && createOwnScope(id, topics, answerRollCall),
+      ),
     get isConnected() {
       return others?.isUp ?? true
     },

@@ -36,6 +36,8 @@ export interface HookContext extends ResolvedOptions {
   readonly disconnect: (client: Client, reasonCode: number, reason: string) => void
   /** Ends every connection of a client id, at all brokers, with the cause `kicked`. */
   readonly kick: (clientId: string) => void
+  /** Whether there is a bridge in this process. */
+  readonly hasLink: () => boolean
   /** Whether the broker ends connections by itself. */
   readonly isClosing: () => boolean
 }

@@ -70,16 +70,21 @@ export function createOwnScope(
 
 type Listener = (packet: AedesPublishPacket, done: () => void) => void
 
-/** Creates a link; it is up as long as the broker is. */
+/**
+ * Creates a link; it is up as long as the broker is.
+ *
+ * @param open where it is while it is open
+ */
 export function createLink(
   aedes: Aedes,
   persistence: LinkMemory,
   onError: (error: unknown) => void,
+  open: Set<BrokerLink>,
   scope?: LinkScope,
 ): BrokerLink {
   const subscribed: { readonly filter: string; readonly listener: Listener }[] = []
 
-  return {
+  const link: BrokerLink = {
     isLocal: true,
     async readRetained(filters) {
       const messages: BrokerLinkMessage[] = []
@@ -89,6 +94,7 @@ export function createLink(
       return messages
     },
     async open(filters, handlers) {
+      open.add(link)
       await handlers.onUp(false)
       for (const filter of filters) {
         const listener: Listener = (packet, done) => {
@@ -108,11 +114,13 @@ export function createLink(
         aedes.publish(packet, (error) => (error ? reject(error) : resolve()))
       }),
     async close() {
+      open.delete(link)
       for (const { filter, listener } of subscribed.splice(0)) {
         aedes.unsubscribe(filter, listener, () => {})
       }
     },
   }
+  return link
 }
 
 function toMessage({ topic, payload, retain }: AedesPublishPacket): BrokerLinkMessage {

@@ -2,10 +2,12 @@ import type { Server } from 'node:http'
 import { DEFAULT_DOCUMENT_LIMITS, parseRoot, type DocumentLimits } from '../protocol/index.ts'
 import { systemClock, type Clock } from '../runtime/clock.ts'
 import { silentLogger, type Logger } from '../runtime/logger.ts'
+import { checkOptions, definedOf } from '../runtime/option-checks.ts'
 import type { RedisAddress } from '../runtime/redis/connection.ts'
 import type { AppTopics } from './auth/app-topics.ts'
 import type { Authenticator } from './auth/authenticator.ts'
 import { resolveLimits, type Limits } from './limits/limits.ts'
+import { OPTION_CHECKS } from './option-checks.ts'
 import type { TlsOptions } from './transport/tcp-listener.ts'
 
 /** Options of `createBroker`. */
@@ -115,12 +117,14 @@ export type ResolvedOptions = Required<
 /**
  * Fills in the defaults and checks them.
  *
- * @throws RangeError that says which option, what was expected and what came
+ * @throws RangeError or TypeError that says which option, what was expected and what came
  */
-export function resolveOptions(options: BrokerOptions): ResolvedOptions {
-  const resolved: ResolvedOptions = {
+export function resolveOptions(given: BrokerOptions): ResolvedOptions {
+  const options = checkOptions('createBroker', given, OPTION_CHECKS)
+  const root = parseRoot(options.root ?? 'presence')
+  if (!root.ok) throw new RangeError(`root: ${root.error}`)
+  return {
     id: globalThis.crypto.randomUUID(),
-    root: 'presence',
     host: '127.0.0.1',
     mqttPort: 1883,
     httpServer: undefined,
@@ -145,25 +149,8 @@ export function resolveOptions(options: BrokerOptions): ResolvedOptions {
     logger: silentLogger,
     clock: systemClock,
     ...options,
-    documentLimits: { ...DEFAULT_DOCUMENT_LIMITS, ...options.documentLimits },
-    limits: resolveLimits(options.limits),
-  }
-  const root = parseRoot(resolved.root)
-  if (!root.ok) throw new RangeError(`root: ${root.error}`)
-  check('livenessTimeoutMs', resolved.livenessTimeoutMs, 2000, 3_600_000)
-  check('keepaliveToleranceMs', resolved.keepaliveToleranceMs, 0, 3_600_000)
-  check('heartbeatMs', resolved.heartbeatMs, 100, 5000)
-  check('maxPacketSize', resolved.maxPacketSize, 1024, 268_435_455)
-  check('maxConnectSize', resolved.maxConnectSize, 1024, 268_435_455)
-  check('connectTimeoutMs', resolved.connectTimeoutMs, 100, 3_600_000)
-  check('packetTimeoutMs', resolved.packetTimeoutMs, 100, 3_600_000)
-  check('maxQueuedBytes', resolved.maxQueuedBytes, 1024, Number.MAX_SAFE_INTEGER)
-  check('maxTopicLevels', resolved.maxTopicLevels, 4, 100)
-  return resolved
-}
-
-function check(name: string, value: number, min: number, max: number): void {
-  if (!(value >= min && value <= max)) {
-    throw new RangeError(`${name} must be a number from ${min} to ${max}, got ${value}`)
+    root: root.value,
+    documentLimits: { ...DEFAULT_DOCUMENT_LIMITS, ...definedOf(options.documentLimits ?? {}) },
+    limits: resolveLimits(definedOf(options.limits ?? {})),
   }
 }

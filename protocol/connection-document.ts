@@ -4,6 +4,7 @@ import { isJsonObject, parseJson, type Json } from './json.ts'
 import { failure, show, success, type Result } from './result.ts'
 import { formatTime, parseTime } from './time.ts'
 import { isValidId } from './topics.ts'
+import { isLonger, utf8Length } from './utf8.ts'
 
 /** What others see of a user: `away` counts as online wherever only two values fit. */
 export type Status = 'online' | 'away' | 'offline'
@@ -56,11 +57,11 @@ export interface ConnectionDocument {
 
 /** Bounds on what a document may bring. */
 export interface DocumentLimits {
-  /** The size of a document in UTF-16 code units. */
+  /** The size of a document, in bytes of UTF-8. */
   readonly maxDocumentSize: number
   /** The number of rooms of one connection. */
   readonly maxRooms: number
-  /** The nesting of member data and user data. */
+  /** The nesting of a document: its own braces are the first level. */
   readonly maxDepth: number
 }
 
@@ -79,13 +80,13 @@ export function parseConnectionDocument(
   text: string,
   limits: DocumentLimits = DEFAULT_DOCUMENT_LIMITS,
 ): Result<ConnectionDocument> {
-  if (text.length > limits.maxDocumentSize) {
-    return failure(`expected at most ${limits.maxDocumentSize} characters, got ${text.length}`)
+  if (isLonger(text, limits.maxDocumentSize)) {
+    return failure(describeSize(utf8Length(text), limits))
   }
   const plain = text.length > 16 ? text : text.trim().toLowerCase()
   if (plain === '') return success({ status: 'offline', reason: 'left' })
   if (isStatus(plain)) return success({ status: plain })
-  const json = parseJson(text, limits.maxDepth + 2)
+  const json = parseJson(text, limits.maxDepth)
   if (!json.ok) {
     return failure(`${json.error}: ${show(text)}`)
   }
@@ -93,6 +94,11 @@ export function parseConnectionDocument(
     return failure(`expected an object or one of online, away, offline, got ${show(json.value)}`)
   }
   return readFields(json.value, limits)
+}
+
+/** What is wrong with a document that is too large, by its size in bytes. */
+export function describeSize(size: number, { maxDocumentSize }: DocumentLimits): string {
+  return `expected at most ${maxDocumentSize} bytes, got ${size} bytes`
 }
 
 /** The shortest unload key. */

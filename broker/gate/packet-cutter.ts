@@ -124,17 +124,20 @@ export class PacketCutter {
       const wrong = refuseFirstByte(version, bytes[at] ?? 0)
       if (wrong) return wrong
       if (header.isEndless) return ENDLESS
-      return header.neededBytes > maxPacketSize ? TOO_LARGE : undefined
+      return header.neededBytes > maxPacketSize
+        ? tooLarge('packet', header.neededBytes, maxPacketSize)
+        : undefined
     }
     if (header.type !== CONNECT) return NOT_CONNECT
     if (header.isEndless) return ENDLESS
     if (header.neededBytes <= maxConnectSize) return undefined
+    const refusal = tooLarge('CONNECT', header.neededBytes, maxConnectSize)
     // Version 5 has a word for it, so it is looked at a little further.
     const start = at + header.headerBytes
     header.neededBytes = header.headerBytes + VERSION_5.length
     if (bytes.length < at + header.neededBytes) return undefined
     if (bytes.subarray(start, start + VERSION_5.length).equals(VERSION_5)) this.version = 5
-    return TOO_LARGE
+    return refusal
   }
 }
 
@@ -145,4 +148,7 @@ const NOT_CONNECT: Refusal = { kind: 'first_packet', reasonCode: PROTOCOL_ERROR 
 const ENDLESS: Refusal = { kind: 'length', reasonCode: MALFORMED }
 
 /** Version 5: [MQTT-3.2.2-15], which CONNACK has told the client. */
-const TOO_LARGE: Refusal = { kind: 'too_large', reasonCode: PACKET_TOO_LARGE }
+function tooLarge(what: string, size: number, most: number): Refusal {
+  const words = `expected a ${what} of at most ${most} bytes, got ${size} bytes`
+  return { kind: 'too_large', reasonCode: PACKET_TOO_LARGE, words }
+}

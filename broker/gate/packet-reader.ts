@@ -83,8 +83,12 @@ export class PacketReader {
     return id
   }
 
-  /** A string: well-formed UTF-8 without U+0000 [MQTT-1.5.3-1, -2] (5: [MQTT-1.5.4-1, -2]). */
-  text(): string {
+  /**
+   * A string: well-formed UTF-8 without U+0000 [MQTT-1.5.3-1, -2] (5: [MQTT-1.5.4-1, -2]).
+   *
+   * @param what what it is, for the sentence that refuses it
+   */
+  text(what = 'text'): string {
     const length = this.uint16()
     if (!this.#has(length)) return ''
     const bytes = this.#bytes
@@ -93,20 +97,27 @@ export class PacketReader {
     this.#at = end
     for (let i = start; i < end; i++) {
       const byte = bytes[i] ?? 0
-      if (byte > 0x7e) return this.#wideText(start, end)
-      if (byte < 0x20) {
-        this.fail('text')
-        return ''
-      }
+      if (byte > 0x7e) return this.#wideText(start, end, what)
+      if (byte < 0x20) return this.#failText(what, String.fromCharCode(byte))
     }
     return bytes.toString('latin1', start, end)
   }
 
-  #wideText(start: number, end: number): string {
+  #wideText(start: number, end: number, what: string): string {
     const bytes = this.#bytes.subarray(start, end)
-    const text = isUtf8(bytes) ? bytes.toString() : '\0'
-    if (!UNWANTED.test(text)) return text
-    this.fail('text')
+    if (!isUtf8(bytes)) return this.#failText(what)
+    const text = bytes.toString()
+    const unwanted = UNWANTED.exec(text)
+    return unwanted ? this.#failText(what, unwanted[0]) : text
+  }
+
+  #failText(what: string, unwanted?: string): string {
+    const words =
+      unwanted === undefined
+        ? `expected ${what} in UTF-8, got other bytes`
+        : `expected ${what} without control characters and noncharacters, got ${nameOf(unwanted)}`
+    this.refusal ??= { kind: 'text', reasonCode: MALFORMED, words }
+    this.#end = this.#at
     return ''
   }
 
@@ -145,4 +156,10 @@ export class PacketReader {
     this.fail('content')
     return false
   }
+}
+
+/** U+0001: the character itself may be anything but readable. */
+function nameOf(character: string): string {
+  const code = character.codePointAt(0) ?? 0
+  return `U+${code.toString(16).toUpperCase().padStart(4, '0')}`
 }

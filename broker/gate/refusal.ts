@@ -67,6 +67,8 @@ export interface Refusal {
   readonly reasonCode: number
   /** What a 3.1 or 3.1.1 client is told of its CONNECT; mostly the connection is closed without a word. */
   readonly returnCode?: number
+  /** What was wrong, in one sentence, where more is known of it than the kind. */
+  readonly words?: string
 }
 
 /** MQTT 3.1, 3.1.1 and 5, by their protocol level. */

@@ -1,3 +1,4 @@
+import { describeSize } from '../../protocol/connection-document.ts'
 import {
   formatConnectionDocument,
   parseConnectionDocument,
@@ -48,14 +49,12 @@ export function stampDocument(
 }
 
 function parse(payload: string | Buffer, limits: DocumentLimits): Result<ConnectionDocument> {
-  if (payload.length > 4 * limits.maxDocumentSize) {
-    return failure(
-      `expected at most ${limits.maxDocumentSize} characters, got ${payload.length} bytes`,
-    )
+  if (typeof payload === 'string') return parseConnectionDocument(payload, limits)
+  if (payload.length > limits.maxDocumentSize) {
+    return failure(describeSize(payload.length, limits))
   }
   try {
-    const text = typeof payload === 'string' ? payload : decoder.decode(payload)
-    return parseConnectionDocument(text, limits)
+    return parseConnectionDocument(decoder.decode(payload), limits)
   } catch {
     return failure('expected UTF-8, got other bytes')
   }

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { createBridge, createMemoryStore, type BridgeOptions } from '../../bridge/index.ts'
+import { resolveOptions } from '../../bridge/options.ts'
 import { ManualClock, settle } from '../helpers/manual-clock.ts'
 import { MemoryLink } from '../helpers/memory-link.ts'
 import { iso, World } from './world.ts'
@@ -217,12 +218,17 @@ describe('a bridge that hears nonsense', () => {
     expect(world.take()).to.deep.equal([])
   })
 
-  it('writes no more than twenty lines a second, and says how many it left out', async () => {
+  it('writes no more than thirty lines at once about one topic, and says how many it left out', async () => {
     for (let i = 0; i < 100; i++) world.link.send('presence/connections/ann/tab', '{}')
     await world.wait(1)
-    expect(warnings()).to.have.length(20)
-    await world.say('ann/tab', '{}')
-    expect(warnings().at(-1)).to.include({ suppressed: 80 })
+    expect(warnings()).to.have.length(30)
+    await world.say('bob/tab', '{}')
+    const suppressedOf = [{ source: 'presence/connections/ann/tab', lines: 70 }]
+    expect(warnings().at(-1)).to.deep.include({
+      topic: 'presence/connections/bob/tab',
+      suppressed: 70,
+      suppressedOf,
+    })
     expect(world.bridge.metrics()).to.include({ invalid: 101 })
   })
 
@@ -343,7 +349,7 @@ describe('a bridge', () => {
     [{ roomPaceMinMs: 100, roomPaceMaxMs: 50 }, 'roomPaceMinMs must be from 0 to roomPaceMaxMs'],
     [{ roomPaceMinMs: -1 }, 'roomPaceMinMs must be from 0'],
     [{ roomPaceMaxMs: 60_001 }, 'that at most 60000, got 50 and 60001'],
-    [{ announceLimit: 0.5 }, 'announceLimit must be a whole number from 0, got 0.5'],
+    [{ announceLimit: 0.5 }, 'announceLimit: expected a whole number from 0, got 0.5'],
     [{ scope: { broker: '' } }, 'scope.broker: expected an id of 1 to 256 characters, got ""'],
     [{ grace: { closed: -1 } }, 'grace.closed must be a number from 0 to 86400000, got -1'],
   ]
@@ -355,6 +361,70 @@ describe('a bridge', () => {
       expect((error as Error).message).to.include(message)
     })
   }
+
+  const aLink = { link: new MemoryLink() }
+  const wrongTypes: readonly (readonly [unknown, string])[] = [
+    [null, 'createBridge: expected an object of options, got null'],
+    [{}, 'link: expected an object with readRetained, open, publish and close, got nothing'],
+    [{ link: 5 }, 'link: expected an object with readRetained, open, publish and close, got 5'],
+    [{ link: {} }, 'publish and close, got an object'],
+    [{ ...aLink, root: 5 }, 'root: expected text, got 5'],
+    [{ ...aLink, journal: 'yes' }, 'journal: expected true or false, got "yes"'],
+    [{ ...aLink, store: {} }, 'store: expected an object with loadUser, saveUser and close'],
+    [{ ...aLink, scope: {} }, 'scope.broker: expected an id of 1 to 256 characters, got nothing'],
+    [{ ...aLink, scope: { broker: 'b', hearsOthers: true } }, 'expected a function, got true'],
+    [{ ...aLink, grace: { closed: '5' } }, 'grace.closed: expected a number, got "5"'],
+    [{ ...aLink, grace: 5 }, 'grace: expected an object, got 5'],
+    [{ ...aLink, roomGrace: {} }, 'roomGrace: expected a list, got an object'],
+    [
+      { ...aLink, roomGrace: [{ pattern: '*' }] },
+      'roomGrace[0].grace: expected an object, got nothing',
+    ],
+    [{ ...aLink, roomPaceMinMs: '50' }, 'roomPaceMinMs: expected a number, got "50"'],
+  ]
+  for (const [options, message] of wrongTypes) {
+    it(`is not started with an option of another type: ${message}`, async () => {
+      const error = await createBridge(options as BridgeOptions).catch((reason: unknown) => reason)
+      expect(error).to.be.instanceOf(TypeError)
+      expect((error as Error).message).to.include(message)
+    })
+  }
+
+  for (const [options, message] of [
+    [{ root: 'a', rot: 'b' }, 'createBridge: expected one of link, id, root,'],
+    [
+      { grace: { closd: 1 } },
+      'grace: expected one of left, unload, closed, timeout, error, broker, kicked, got "closd"',
+    ],
+    [
+      { documentLimits: { maxDepth: 33 } },
+      'documentLimits.maxDepth: expected a whole number from 2 to 32, got 33',
+    ],
+  ] as const) {
+    it(`is not started with an option that there is not: ${message}`, async () => {
+      const attempt = createBridge({ ...aLink, ...options } as BridgeOptions)
+      const error = await attempt.catch((reason: unknown) => reason)
+      expect(error).to.be.instanceOf(RangeError)
+      expect((error as Error).message).to.include(message)
+    })
+  }
+
+  it('takes an option that is given as undefined for one that is not given', () => {
+    const given = { grace: { closed: undefined }, documentLimits: { maxRooms: undefined } }
+    const options = { ...aLink, ...given, root: undefined } as unknown as BridgeOptions
+    const { root, policy, documentLimits } = resolveOptions(options)
+    expect(root).to.equal('presence')
+    expect(policy.grace.closed).to.equal(5000)
+    expect(documentLimits.maxRooms).to.equal(100)
+  })
+
+  it('says why it could not start, even when its link cannot be closed', async () => {
+    const broken = new MemoryLink()
+    broken.open = () => Promise.reject(new Error('nobody there'))
+    broken.close = () => Promise.reject(new Error('not open'))
+    const error = await createBridge({ link: broken }).catch((reason: unknown) => reason)
+    expect((error as Error).message).to.equal('nobody there')
+  })
 
   it('fails to start as its link does, and leaves nothing behind', async () => {
     const clock = new ManualClock()

@@ -153,6 +153,10 @@ describe('the stamp on a document', () => {
     expect(stamp('{"status":7}')).to.equal('expected status online, away or offline, got 7')
     const bytes = stampDocument(connection, Buffer.from([0xff]), 'b1', DEFAULT_DOCUMENT_LIMITS)
     expect(bytes.ok ? '' : bytes.error).to.equal('expected UTF-8, got other bytes')
+    // It is not looked into.
+    const large = Buffer.alloc(65_537, 0xff)
+    const size = stampDocument(connection, large, 'b1', DEFAULT_DOCUMENT_LIMITS)
+    expect(size.ok ? '' : size.error).to.equal('expected at most 65536 bytes, got 65537 bytes')
   })
 })
 

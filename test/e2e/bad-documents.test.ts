@@ -31,11 +31,15 @@ const BAD: readonly (readonly [string, string | Buffer, RegExp])[] = [
   ['a strange grace', '{"status":"online","grace":{"closed":"soon"}}', /grace\.closed: expected/],
   ['a grace by no cause', '{"status":"online","grace":{"__proto__":1}}', /grace: expected causes/],
   ['a strange tolerance', '{"status":"online","tolerance":-1}', /tolerance: expected a duration/],
-  ['1 MB', `{"status":"online","data":"${'x'.repeat(1_048_576)}"}`, /expected at most 65536/],
+  [
+    '1 MB',
+    `{"status":"online","data":"${'x'.repeat(1_048_576)}"}`,
+    /expected at most 65536 bytes, got \d+ bytes$/,
+  ],
   [
     '10,000 rooms',
     JSON.stringify({ status: 'online', rooms: many(10_000) }),
-    /expected at most (65536 characters|100 rooms)/,
+    /expected at most (65536 bytes|100 rooms)/,
   ],
   [
     '1,000 rooms',
@@ -45,7 +49,7 @@ const BAD: readonly (readonly [string, string | Buffer, RegExp])[] = [
   [
     'lists 100,000 deep',
     `{"status":"online","data":${'['.repeat(100_000)}${']'.repeat(100_000)}}`,
-    /expected at most (65536 characters|\d+ levels)/,
+    /expected at most (65536 bytes|32 levels)/,
   ],
   [
     'objects 10,000 deep',
@@ -105,6 +109,21 @@ describe('a document that is none', function () {
     expect(await invalidDocuments(server)).to.equal(1000)
     const lines = server.log.filter(({ msg }) => msg === 'connection document dropped')
     expect(lines).to.have.length.within(1, 200)
+  })
+
+  it('hides nobody else’s line in the log, however many come', async () => {
+    const server = await startProgram()
+    const [flood, other] = await Promise.all([
+      connectClient(server, { user: 'flood' }),
+      connectClient(server, { user: 'other' }),
+    ])
+    await Promise.all(Array.from({ length: 500 }, () => flood.say('rubbish')))
+    await other.say('rubbish')
+    expect(await invalidDocuments(server)).to.equal(501)
+    const lines = server.log.filter(({ msg }) => msg === 'connection document dropped')
+    expect(lines.filter(({ user }) => user === 'flood')).to.have.length.within(30, 60)
+    const told = lines.find(({ user }) => user === 'other')
+    expect(told?.['suppressedOf']).to.have.nested.property('[0].source', 'flood')
   })
 
   it('that a foreign broker lets through is dropped by the bridge', async () => {

@@ -267,7 +267,8 @@ describeTogether('a bridge on Mosquitto', 60_000, (scenario) => {
     const gone = await connectGuest(broker, 'gone')
     await reader.find('presence/rooms/lobby/members/gone')
     // An end before, from which the bridge learns that the broker answers.
-    await (await connectGuest(broker, 'first')).cut()
+    const first = await connectGuest(broker, 'first')
+    first.cut()
     await reader.find(isOffline('first'))
     back.cut()
     gone.cut()

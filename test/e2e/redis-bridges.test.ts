@@ -9,6 +9,8 @@ import {
   type Devices,
 } from '../helpers/devices.ts'
 import { startMosquitto, type Mosquitto } from '../helpers/mosquitto.ts'
+import { watch } from '../helpers/presence-reader.ts'
+import { startProgram, type Program } from '../helpers/process.ts'
 import { createRandom } from '../helpers/random.ts'
 import { startRedis, type RedisServer } from '../helpers/redis.ts'
 import { onTeardown } from '../helpers/teardown.ts'
@@ -180,5 +182,27 @@ describe('two bridges on one Redis and one broker', function () {
       expect((fold.offlineAt.get(user) ?? 0) - continuedAt).to.be.within(300, GRACE.closed + 2000)
     }
     expect(fold.faults).to.deep.equal([])
+  })
+})
+
+describe('two bridges on one Redis and a broker of ours', function () {
+  this.timeout(30_000)
+
+  it('say that presence is not fresh when both have gone, and not before', async () => {
+    const redis = await startRedis()
+    onTeardown(() => redis.close())
+    const ours = await startProgram({ command: 'broker' })
+    const flags = ['--redis', redis.url, '--broker', `mqtt://127.0.0.1:${ours.mqttPort}`]
+    const startOne = (id: string): Promise<Program> =>
+      startProgram({ command: 'bridge', flags: [...flags, '--bridge-id', id] })
+    const [a, b] = await Promise.all([startOne('a'), startOne('b')])
+    const reader = await watch(ours, 'presence/bridge/status')
+    expect((await reader.find('presence/bridge/status')).text).to.equal('online')
+    a.kill('SIGKILL')
+    await a.exited
+    await new Promise((resolve) => setTimeout(resolve, 1500))
+    expect(reader.messages.filter(({ text }) => text !== 'online')).to.deep.equal([])
+    b.kill('SIGKILL')
+    await reader.find(({ text }) => text === 'offline')
   })
 })

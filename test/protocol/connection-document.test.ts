@@ -157,8 +157,23 @@ describe('a connection document', () => {
 
   it('of 1 MB is refused before it is read', () => {
     const text = `{"status":"online","data":"${'x'.repeat(1_048_576)}"}`
-    expect(errorOf(text)).to.equal(`expected at most 65536 characters, got ${text.length}`)
+    expect(errorOf(text)).to.equal(`expected at most 65536 bytes, got ${text.length} bytes`)
   })
+
+  for (const [what, filler] of [
+    ['ASCII', 'x'],
+    ['Korean', '한'],
+    ['emoji', '🙂'],
+  ] as const) {
+    it(`of ${what} may have 65536 bytes and no more`, () => {
+      const shell = '{"status":"online","data":""}'
+      const count = Math.floor((65_536 - shell.length) / Buffer.byteLength(filler))
+      const full = shell.replace('""', `"${filler.repeat(count)}"`)
+      const text = full + ' '.repeat(65_536 - Buffer.byteLength(full))
+      expect(parseConnectionDocument(text).ok).to.equal(true)
+      expect(errorOf(`${text} `)).to.equal('expected at most 65536 bytes, got 65537 bytes')
+    })
+  }
 
   it('with 10,000 rooms is refused', () => {
     const rooms = Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`r${i}`, 0]))
@@ -168,7 +183,7 @@ describe('a connection document', () => {
       ok: false,
       error: 'expected at most 100 rooms, got 10000',
     })
-    expect(errorOf(text)).to.match(/^expected at most 65536 characters, got \d+$/)
+    expect(errorOf(text)).to.match(/^expected at most 65536 bytes, got \d+ bytes$/)
   })
 
   it('that nests 100,000 levels is refused without an overflow, whatever it nests', () => {
@@ -178,13 +193,18 @@ describe('a connection document', () => {
       const result = parseConnectionDocument(text, limits)
       expect(result.ok).to.equal(false)
       if (!result.ok)
-        expect(result.error).to.match(/^expected at most 34 levels of nesting, got more: /)
+        expect(result.error).to.match(/^expected at most 32 levels of nesting, got more: /)
     }
   })
 
-  it('may nest up to the limit', () => {
-    expect(parseConnectionDocument(nested(33)).ok).to.equal(true)
-    expect(parseConnectionDocument(nested(34)).ok).to.equal(false)
+  it('may nest 32 levels, its own included, in its data and in that of members', () => {
+    const error = /^expected at most 32 levels of nesting, got more: /
+    expect(errorOf(nested(31))).to.equal('fine')
+    expect(errorOf(nested(32))).to.match(error)
+    const inRoom = (levels: number): string =>
+      nested(levels).replace('"data":', '"rooms":{"lobby":').concat('}')
+    expect(errorOf(inRoom(30))).to.equal('fine')
+    expect(errorOf(inRoom(31))).to.match(error)
   })
 
   it('may have brackets in its strings as it likes', () => {

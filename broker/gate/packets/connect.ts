@@ -51,9 +51,10 @@ export function readConnect(
   const keepalive = reader.uint16()
   const properties = version === 5 ? readProperties(reader, 'connect') : undefined
   if (properties) checkAuthentication(reader, properties)
-  const clientId = reader.text()
+  const clientId = reader.text('a client id')
   const will = flags & WILL ? readWill(reader, version, flags, maxTopicLevels) : undefined
-  const username = flags & USER_NAME && !isLeftOut(reader, version) ? reader.text() : undefined
+  const username =
+    flags & USER_NAME && !isLeftOut(reader, version) ? reader.text('a user name') : undefined
   const password = flags & PASSWORD && !isLeftOut(reader, version) ? reader.binary() : undefined
   reader.finish()
 
@@ -115,7 +116,7 @@ function readWill(
   maxTopicLevels: number,
 ): Will {
   const properties = version === 5 ? readProperties(reader, 'will') : undefined
-  const topic = reader.text()
+  const topic = reader.text('a will topic')
   if (!isTopicName(topic)) reader.fail('will')
   if (!hasLevels(topic, maxTopicLevels)) reader.fail('will', TOPIC_NAME_INVALID)
   const payload = reader.binary()

@@ -26,7 +26,7 @@ export function readPublish(
   aliases: TopicAliases,
   maxTopicLevels: number,
 ): PublishPacket {
-  let topic = reader.text()
+  let topic = reader.text('a topic')
   const qos = ((flags >> 1) & 3) as 0 | 1 | 2
   const messageId = qos > 0 ? reader.packetId() : 0
   const properties = reader.version === 5 ? readProperties(reader, 'publish') : undefined

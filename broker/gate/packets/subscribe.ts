@@ -93,7 +93,7 @@ function readSubscription(reader: PacketReader, maxTopicLevels: number): Subscri
 }
 
 function readFilter(reader: PacketReader, maxTopicLevels: number): string {
-  const filter = reader.text()
+  const filter = reader.text('a filter')
   if (reader.version === 5 && isShared(filter)) {
     if (!isSharedFilter(filter)) reader.fail('filter')
   } else if (!isTopicFilter(filter)) {

@@ -1,0 +1,33 @@
+import { expect } from 'chai'
+import { connectClient } from '../helpers/mqtt.ts'
+import { startProgram } from '../helpers/process.ts'
+import { startRedis } from '../helpers/redis.ts'
+import { onTeardown } from '../helpers/teardown.ts'
+
+describe('one of several brokers that is stopped while Redis is away', function () {
+  this.timeout(30_000)
+
+  for (const [how, signal] of [
+    ['stuck', 'SIGSTOP'],
+    ['dead', 'SIGKILL'],
+  ] as const) {
+    it(`ends in time and says so in one warning when Redis is ${how}`, async () => {
+      const redis = await startRedis()
+      onTeardown(() => redis.close())
+      const server = await startProgram({ flags: ['--redis', redis.url, '--cluster'] })
+      await connectClient(server, { user: 'alice', clientId: 'a' })
+      const before = server.log.length
+      redis.signal(signal)
+      const at = performance.now()
+      const exit = await server.stop()
+      expect(exit).to.include({ code: 0 })
+      // A bridge waits for its store for 2 s, and a broker for the others for 1 s.
+      expect(performance.now() - at).to.be.below(4000)
+      const grave = server.log.slice(before).filter(({ level }) => level !== 'info')
+      expect(grave.map(({ level, msg }) => `${level}: ${msg}`)).to.deep.equal([
+        'warn: Redis does not answer: the other brokers learn later that this one has left',
+      ])
+      expect(JSON.stringify(grave)).not.to.include('Error')
+    })
+  }
+})
