@@ -40,6 +40,9 @@ const HORIZON_MS = 2 * 86_400_000
 /** How often to look for deadlines that other bridges have set, in milliseconds. */
 const POLL_MS = 1000
 
+/** How long the bridge of another broker may take to act on a deadline, in milliseconds. */
+const OTHERS_AFTER_MS = 1200
+
 /**
  * After a stall of its own that was longer than this a bridge may find that others have taken its broker
  * for lost, which was in the same process, in milliseconds.
@@ -79,7 +82,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
       publishRollCall: (call) => rollCall.publish(call),
       onMessage: (message) => onMessage(message),
       onDeaf: shift,
-      onSteady: () => deadlines.notice(clock.now()),
+      onSteady: () => deadlines.look(),
       onReturn: (since) => roster.wasDeaf(since),
       isThere: (broker) => roster.isThere(broker),
       isAsking: () => roster.isAsking,
@@ -90,7 +93,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     ...common,
     journal,
     sharing,
-    onDeadline: (at) => deadlines.notice(at),
+    onDeadline: (user, at) => deadlines.notice(user, at),
     onRoom: (room) => rooms.notify(room),
     onEffect,
   })
@@ -98,6 +101,8 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     ...common,
     checkStall: () => stalls.check(),
     ...(sharing && { mayAct: () => sharing.mayJudge, pollMs: POLL_MS }),
+    // The bridges of other brokers know first who has come back there.
+    ...(scope && { othersAfterMs: OTHERS_AFTER_MS }),
     prepare: () => expiry.prepare(),
     onDue: (user) => expiry.expire(user),
   })

@@ -35,8 +35,8 @@ export interface UsersOptions {
   readonly sharing?:
     | { readonly hearing: Hearing; readonly heard: Heard; readonly lateEnds: LateEnds }
     | undefined
-  /** A user has a new deadline. */
-  readonly onDeadline: (at: number) => void
+  /** What the deadline of a user is now, if it has one. */
+  readonly onDeadline: (user: string, at: number | null) => void
   /** A room has changed. */
   readonly onRoom: (room: string) => void
   /** What happened, for counters and logs. */
@@ -143,8 +143,7 @@ export function createUsers(options: UsersOptions): Users {
     revision: number,
     effects: readonly Effect[],
   ): void {
-    const deadline = nextDeadline(after)
-    if (deadline !== null) options.onDeadline(deadline)
+    options.onDeadline(after.user, nextDeadline(after))
     // The journal goes first: what readers saw must not be forgotten by a bridge that dies now.
     if (journal) publisher.writeJournal(after, clock.now()).catch(onError)
     if (effects.some(({ type }) => type === 'user')) {
@@ -192,7 +191,7 @@ export function createUsers(options: UsersOptions): Users {
     const mark = { state: marked, expected: revision, deadline, dirty: false, rooms: [] }
     const next = await store.saveUser({ ...mark, ...(heard && { heard }) })
     if (next === undefined) return false
-    options.onDeadline(deadline)
+    options.onDeadline(state.user, deadline)
     clear(marked, next).catch(onError)
     return true
   }
