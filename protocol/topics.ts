@@ -41,7 +41,7 @@ export function parseRoot(root: string): Result<string> {
   return fine
     ? success(root)
     : failure(
-        `expected a topic prefix such as presence or acme/presence (no wildcards, no empty level, not below $), got ${show(root)}`,
+        `expected a topic prefix such as presence or acme/presence (no wildcards, no empty level, % only as in %25, not below $), got ${show(root)}`,
       )
 }
 

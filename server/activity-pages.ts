@@ -1,21 +1,21 @@
 import type { IncomingMessage } from 'node:http'
 import type { Bridge } from '../bridge/index.ts'
+import { parseAt, parseSpan } from './activity-times.ts'
 
 /** An answer as JSON. */
 export interface ActivityAnswer {
   readonly status: number
   readonly type: string
   readonly body: string
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 /** What is asked is a path; a URL needs more than that. */
 const BASE = 'http://presence'
 
-const DAY_MS = 86_400_000
-
 /**
  * Answers who was when where: `/activity/users/alice?day=2026-03-01`, or `from` and `to` in place of
- * `day`, and `/activity/rooms/lobby?at=2026-03-01T09:00:00Z`. Days are UTC's.
+ * `day`, and `/activity/rooms/lobby?at=2026-03-01T09:00:00Z`. Days are UTC's; what is to come is refused.
  *
  * @returns undefined for any other path
  */
@@ -39,35 +39,22 @@ async function answer(
   query: URLSearchParams,
   bridge: Bridge | undefined,
 ): Promise<ActivityAnswer> {
-  if (request.method !== 'GET') return refuse(405, 'expected GET')
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    return { ...refuse(405, 'expected GET or HEAD'), headers: { allow: 'GET, HEAD' } }
+  }
   // Nobody has to prove who he is here, so only this machine may ask, and not through a proxy on it.
   if (!isLocal(request)) return refuse(403, 'expected a request from this machine')
   if (!bridge?.ready) return refuse(503, 'the bridge is not ready')
   const decoded = decode(name)
   if (decoded === undefined) return refuse(400, 'expected a name with %25 for each %')
   if (kind === 'rooms') {
-    const at = readTime(query.get('at'))
-    if (at === undefined) return refuse(400, 'expected at=2026-03-01T09:00:00Z')
-    return json(200, await bridge.roomAt(decoded, at))
+    const at = parseAt(query, Date.now())
+    return at.ok ? json(200, await bridge.roomAt(decoded, at.value)) : refuse(400, at.error)
   }
-  const span = readSpan(query)
-  if (!span) return refuse(400, 'expected day=2026-03-01, or from=… and to=… as times')
-  return json(200, await bridge.onlineTime(decoded, ...span))
-}
-
-function readSpan(query: URLSearchParams): readonly [number, number] | undefined {
-  const day = query.get('day')
-  if (day !== null) {
-    const from = /^\d{4}-\d\d-\d\d$/.test(day) ? readTime(day) : undefined
-    return from === undefined ? undefined : [from, from + DAY_MS]
-  }
-  const [from, to] = [readTime(query.get('from')), readTime(query.get('to'))]
-  return from !== undefined && to !== undefined && from < to ? [from, to] : undefined
-}
-
-function readTime(text: string | null): number | undefined {
-  const time = Date.parse(text ?? '')
-  return Number.isNaN(time) ? undefined : time
+  const span = parseSpan(query, Date.now())
+  return span.ok
+    ? json(200, await bridge.onlineTime(decoded, ...span.value))
+    : refuse(400, span.error)
 }
 
 function decode(name: string): string | undefined {

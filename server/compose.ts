@@ -38,10 +38,13 @@ interface Start {
   readonly logger: Logger
   readonly steps: StopSteps
   readonly security: ReloadableSecurity | undefined
+  /** Nobody wants the program any more. */
+  readonly signal: AbortSignal
 }
 
 /**
- * Starts what a command asks for, and stops it again when a part of it cannot start.
+ * Starts what a command asks for, and stops it again when a part of it cannot start, or when it is no longer
+ * wanted: then what is waited for is not waited for.
  *
  * @throws StartupError with a sentence for whoever started the program
  */
@@ -50,6 +53,7 @@ export async function startProgram(
   config: Config,
   parts: Parts,
   logger: Logger,
+  signal: AbortSignal = new AbortController().signal,
 ): Promise<Program> {
   const running: Running = { phase: 'starting' }
   const steps = createStopSteps(logger)
@@ -59,8 +63,8 @@ export async function startProgram(
   }
   try {
     const security = command === 'bridge' ? undefined : createSecurity(config)
-    const start = { command, config, parts, logger, steps, security }
-    const { http, ...ports } = await startParts(start, running)
+    const start = { command, config, parts, logger, steps, security, signal }
+    const { http, ...ports } = await Promise.race([startParts(start, running), aborted(signal)])
     running.phase = 'up'
     return { ...ports, stop, reload: () => reload(start, running, http) }
   } catch (error) {
@@ -69,14 +73,21 @@ export async function startProgram(
   }
 }
 
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(new StartupError('told to stop')))
+  })
+}
+
 // HTTP comes first: probes are answered while the rest starts, and a port that is taken shows
-// before anybody has connected. It goes last, as steps are stopped in reverse: the bridge says
-// `offline` while there is a broker to say it to, then the broker drains.
+// before anybody has connected. Redis is next: nobody connects to a broker that goes away again. HTTP
+// goes last, as steps are stopped in reverse: the bridge says `offline` while there is a broker to say
+// it to, then the broker drains.
 async function startParts(
   start: Start,
   running: Running,
 ): Promise<Omit<Program, 'stop' | 'reload'> & { readonly http: Server }> {
-  const { command, config, steps, security } = start
+  const { command, config, steps, security, signal } = start
   const sources = {
     problems: () => problems(running),
     metrics: () => metrics(running),
@@ -88,8 +99,10 @@ async function startParts(
   http.maxConnections = config.maxConnections
   steps.add('http', () => closeHttpServer(http))
   const httpPort = await openHttp(start, http)
+  const store = command === 'broker' ? undefined : await openStore(start)
+  signal.throwIfAborted()
   if (command !== 'bridge') running.broker = await openBroker(start, http)
-  if (command !== 'broker') running.bridge = await openBridge(start, running.broker)
+  if (command !== 'broker') running.bridge = await openBridge(start, store, running.broker)
   const { mqttPort, mqttsPort } = running.broker ?? {}
   return {
     http,
@@ -145,9 +158,12 @@ async function openBroker(start: Start, http: Server): Promise<Broker> {
 }
 
 /** A bridge beside the broker of this process, or else alone, attached to the one that is named. */
-async function openBridge(start: Start, broker: Broker | undefined): Promise<Bridge> {
+async function openBridge(
+  start: Start,
+  store: Store | undefined,
+  broker: Broker | undefined,
+): Promise<Bridge> {
   const { config, parts, logger, steps } = start
-  const store = await openStore(start)
   const create = async (link: Link, alone: boolean): Promise<Bridge> => {
     const bridge = await parts.createBridge(
       bridgeOptions(config, link, alone, logger, store, broker),
@@ -167,7 +183,8 @@ async function openBridge(start: Start, broker: Broker | undefined): Promise<Bri
 }
 
 /** A store in Redis; undefined when the bridge is to keep presence in this process. */
-async function openStore({ config, parts, logger, steps }: Start): Promise<Store | undefined> {
+async function openStore(start: Start): Promise<Store | undefined> {
+  const { config, parts, logger, steps } = start
   const options = redisOptions(config, logger)
   if (!options) return undefined
   try {

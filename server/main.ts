@@ -22,16 +22,24 @@ export async function runProgram(
   })
   // Not at info: a start that fails is one sentence on standard error and nothing else.
   logger.debug({ command }, 'starting')
-  const starting = startProgram(command, config, parts, logger)
+  const stopping = new AbortController()
+  const starting = startProgram(command, config, parts, logger, stopping.signal)
   process.on('SIGHUP', () => {
     // A start that fails says so itself.
     starting.then((program) => program.reload()).catch(() => {})
   })
-  stopOnSignals(async () => (await starting).stop(), logger)
+  stopOnSignals(async () => {
+    stopping.abort()
+    // One that has not started stops what it has.
+    const started = await starting.catch(() => undefined)
+    await started?.stop()
+  }, logger)
   let program: Program
   try {
     program = await starting
   } catch (error) {
+    // Whoever stopped it needs no sentence.
+    if (stopping.signal.aborted) return
     if (!(error instanceof StartupError)) throw error
     logger.debug({ err: error }, 'cannot start')
     process.stderr.write(`${error.message}\n`)

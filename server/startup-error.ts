@@ -1,3 +1,5 @@
+import { withoutPassword } from '../runtime/redis/connection.ts'
+
 /** Why the program cannot start, in one sentence for whoever started it. */
 export class StartupError extends Error {
   override readonly name = 'StartupError'
@@ -49,14 +51,14 @@ export function explainBroker(error: unknown, url: string): unknown {
 /** The sentence for a Redis that cannot be used. */
 export function explainRedis(error: unknown, url: string): unknown {
   if (isBug(error)) return error
-  const address = new URL(url)
-  address.password = ''
   const cause = error instanceof Error ? error.cause : undefined
   const code = errorCode(error) ?? ''
   const message = [cause, error].find((one) => one instanceof Error)?.message ?? String(error)
-  const why = WHY[code] ?? message.split('\n', 1)[0]
+  // What Redis says may end as a sentence does.
+  const said = message.split('\n', 1)[0]?.replace(/[\s.;]+$/, '')
+  const why = WHY[code] ?? (/timeout/i.test(message) ? 'it does not answer' : said)
   return startupError(
-    `cannot use the Redis at ${address.href}: ${why}; check --redis or PRESENCE_REDIS_URL`,
+    `cannot use the Redis at ${withoutPassword(url)}: ${why}; check --redis or PRESENCE_REDIS_URL`,
     error,
   )
 }

@@ -26,6 +26,8 @@ export function createStopSteps(logger: Logger): StopSteps {
   return {
     add(name, stop) {
       steps.push({ name, stop })
+      // What came up too late to be stopped with the others.
+      running = running?.then(runAll)
     },
     run() {
       running ??= runAll()

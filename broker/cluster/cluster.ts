@@ -107,6 +107,8 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
   let tellShares: NodeJS.Immediate | undefined
   let leaving: Promise<void> | undefined
   let hasJoined = false
+  /** What is not answered by now never is. */
+  let hasLeft = false
 
   const log = createMessageLog({
     ...options,
@@ -195,7 +197,7 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
     say: (word) => log.say(word),
     onUnanswered: (error) =>
       options.warn(
-        { broker, error: String(error) },
+        { broker, error: messageOf(error) },
         'other brokers could not be asked about a client id',
       ),
   })
@@ -211,7 +213,8 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
   }
 
   function onUntold(error: unknown): void {
-    options.warn({ broker, error: String(error) }, 'other brokers are told of a client later')
+    if (hasLeft) return
+    options.warn({ broker, error: messageOf(error) }, 'other brokers are told of a client later')
   }
 
   function onWord(word: Word, from: string, number: number): void {
@@ -233,12 +236,17 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
   async function leave(): Promise<void> {
     membership.close()
     sessions.close()
+    const late = new Promise<'late'>((resolve) => setTimeout(resolve, LEAVE_MS, 'late'))
     await log.finish(LEAVE_MS)
     const left = sessions
       .flush()
       .then(() => membership.leave())
-      .catch(onError)
-    await Promise.race([left, new Promise((resolve) => setTimeout(resolve, LEAVE_MS))])
+      .catch((error: unknown) => void (hasLeft || onError(error)))
+    if ((await Promise.race([left, late])) === 'late') {
+      const words = 'Redis does not answer: the other brokers learn later that this one has left'
+      logger.warn({ broker, waitedMs: LEAVE_MS }, words)
+    }
+    hasLeft = true
     log.close()
     redis.close()
     redisForReading.close()
@@ -290,4 +298,8 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
     metrics: () => ({ ...log.metrics(), clusterUp: membership.isUp ? 1 : 0 }),
     leave: () => (leaving ??= leave()),
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

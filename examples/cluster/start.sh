@@ -15,14 +15,31 @@ export CLUSTER_MQTT_PORT=${CLUSTER_MQTT_PORT:-1883} CLUSTER_HTTP_PORT=${CLUSTER_
 # The servers and Redis listen on this port and the ones behind it.
 first=${CLUSTER_FIRST_PORT:-18801}
 
+fail() {
+  echo "$1" >&2
+  exit 1
+}
+
 need() {
   command -v "$1" >/dev/null && return
-  echo "$1 is missing; on Debian: sudo apt-get install --no-install-recommends $2" >&2
-  exit 1
+  fail "$1 is missing; on Debian: sudo apt-get install --no-install-recommends $2"
+}
+
+listens() { (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# What is not ours must not be taken for ours.
+need_free() { # port, variable
+  ! listens "$1" || fail "port $1 is already in use; choose another with $2"
 }
 
 need haproxy haproxy
 [ -n "${PRESENCE_REDIS_URL:-}" ] || need redis-server redis-server
+for ((port = first; port < first + 6; port++)); do
+  need_free "$port" CLUSTER_FIRST_PORT
+done
+[ -n "${PRESENCE_REDIS_URL:-}" ] || need_free "$((first + 6))" CLUSTER_FIRST_PORT
+need_free "$CLUSTER_MQTT_PORT" CLUSTER_MQTT_PORT
+need_free "$CLUSTER_HTTP_PORT" CLUSTER_HTTP_PORT
 
 directory=$(mktemp -d)
 servers=()
@@ -46,18 +63,38 @@ trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-listens() { (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+names=()
+pids=()
 
-# Waits until a program listens, as long as it lives.
-await() { # name, pid, port
-  local tries
-  for ((tries = 0; tries < 150; tries++)); do
-    kill -0 "$2" 2>/dev/null || break
-    listens "$3" && return
-    sleep 0.1
+started() { # name, pid
+  names+=("$1")
+  pids+=("$2")
+}
+
+# Waits until a command succeeds, as long as everything lives that was started.
+await() { # what it says when that takes too long, command
+  local missing=$1 deadline=$((SECONDS + 30)) met=no i
+  shift
+  while [ "$met" = no ]; do
+    if "$@"; then met=yes; else sleep 0.1; fi
+    for i in "${!pids[@]}"; do
+      kill -0 "${pids[i]}" 2>/dev/null || fail "${names[i]} ended while it started"
+    done
+    [ "$met" = yes ] || ((SECONDS < deadline)) || fail "$missing within 30 s"
   done
-  echo "$1 did not start" >&2
-  exit 1
+}
+
+# Whether /readyz is answered with 200 on each of some ports.
+ready() {
+  local port
+  for port in "$@"; do
+    (
+      exec 3<>"/dev/tcp/127.0.0.1/$port"
+      printf 'GET /readyz HTTP/1.0\r\n\r\n' >&3
+      read -r -t 2 line <&3
+      [[ $line == *' 200 '* ]]
+    ) 2>/dev/null || return 1
+  done
 }
 
 [ -e dist/server/cli.js ] || npm run build
@@ -67,10 +104,12 @@ if [ -z "${PRESENCE_REDIS_URL:-}" ]; then
   redis-server --port "$port" --bind 127.0.0.1 --dir "$directory" --save '' --appendonly yes \
     --loglevel warning &
   redis=$!
-  await Redis "$redis" "$port"
+  started Redis "$redis"
+  await 'Redis did not listen' listens "$port"
   export PRESENCE_REDIS_URL=redis://127.0.0.1:$port
 fi
 
+http_ports=()
 for number in 1 2 3; do
   mqtt=$((first + 2 * number - 2))
   http=$((first + 2 * number - 1))
@@ -78,14 +117,18 @@ for number in 1 2 3; do
   node dist/server/cli.js --cluster --broker-id "server-$number" --trusted-proxy 127.0.0.1 \
     --mqtt-port "$mqtt" --http-port "$http" --log-level warn "$@" >/dev/null &
   servers+=($!)
+  started "server $number" $!
+  http_ports+=("$http")
 done
-for number in 1 2 3; do
-  await "server $number" "${servers[number - 1]}" "$((first + 2 * number - 1))"
-done
+# Nobody comes in before all of them see him, and HAProxy finds them up.
+await 'the servers were not ready' ready "${http_ports[@]}"
 
-haproxy -f "$here/haproxy.cfg" &
+# -dR: else another HAProxy on the same ports would share them. With -W the file is written when they are ours.
+haproxy -W -dR -p "$directory/haproxy.pid" -f "$here/haproxy.cfg" &
 haproxy=$!
-await HAProxy "$haproxy" "$CLUSTER_MQTT_PORT"
+started HAProxy "$haproxy"
+await 'HAProxy did not listen' test -s "$directory/haproxy.pid"
+await 'HAProxy did not find the servers' ready "$CLUSTER_HTTP_PORT"
 
 cat <<END
 

@@ -47,6 +47,9 @@ const AS_BYTES = { ...NO_TIMEOUT, typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffe
 /** Commands that wait for an answer or a connection at most; those that come then are refused. */
 const MAX_WAITING = 100_000
 
+/** After how long somebody is told that Redis is waited for, in milliseconds. */
+const PATIENCE_MS = 500
+
 /** The longest pause before a lost connection is tried again, in milliseconds. */
 const RECONNECT_MS = 500
 
@@ -63,20 +66,55 @@ export async function connectRedis(address: RedisAddress): Promise<RedisConnecti
     logger.debug({ error: String(error) }, 'redis error')
   }
   const client = open[topology](address, onError)
+  let isOver = false
+  const connected = client.connected.then(() => greet(client, () => isOver))
+  const telling = setTimeout(() => {
+    const redis = withoutPassword(address.url)
+    const error = lastError instanceof Error ? lastError.message : 'no answer yet'
+    logger.warn({ redis, atMostMs: connectTimeoutMs, error }, 'waiting for Redis')
+  }, PATIENCE_MS)
+  let timer: NodeJS.Timeout | undefined
   const timeout = new Promise<never>((_, reject) => {
-    const timer = setTimeout(() => {
+    timer = setTimeout(() => {
       reject(new Error(`no answer within ${connectTimeoutMs} ms`, { cause: lastError }))
     }, connectTimeoutMs)
-    client.connected.finally(() => clearTimeout(timer)).catch(() => {})
   })
   try {
-    await Promise.race([client.connected, timeout])
+    await Promise.race([connected, timeout])
   } catch (error) {
     // Or it would be tried again and again.
     client.close()
     throw error
+  } finally {
+    isOver = true
+    clearTimeout(telling)
+    clearTimeout(timer)
   }
   return client
+}
+
+/**
+ * Runs a script that does nothing. A Redis that asks for a password lets everybody connect and refuses the first
+ * command; one that is stuck is connected to and does not answer.
+ */
+async function greet(client: RedisConnection, isOver: () => boolean): Promise<void> {
+  while (!isOver()) {
+    try {
+      await client.send('', ['EVAL', 'return 1', '0'])
+      return
+    } catch (error) {
+      if (!isPassing(error)) throw error
+      if (isReply(error)) return
+      await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS))
+    }
+  }
+}
+
+/** The URL as it may be shown. */
+export function withoutPassword(url: string): string {
+  const address = new URL(url)
+  address.password = ''
+  return address.href
 }
 
 type Opened = RedisConnection & { readonly connected: Promise<unknown> }

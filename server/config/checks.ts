@@ -1,4 +1,4 @@
-import { failure, show, success, type Result } from '../../protocol/result.ts'
+import { show } from '../../protocol/result.ts'
 import { isLoopbackName } from '../../broker/transport/origins.ts'
 import type { Given } from './given.ts'
 
@@ -7,22 +7,22 @@ export interface Checked extends Given {
   readonly value: unknown
 }
 
-/** The checks that need more than one option, or the command. */
-export function checkTogether(command: string, byKey: ReadonlyMap<string, Checked>): Result<void> {
-  for (const checked of byKey.values()) {
-    const most = byKey.get(checked.option.spec.atMost ?? '')
-    if (most && Number(checked.value) > Number(most.value)) {
-      return failure(
-        `${checked.source}: expected at most ${written(most)} (${most.source}), got ${written(checked)}`,
-      )
-    }
-  }
+/** The checks that need more than one option, or the command; a sentence for each that fails. */
+export function checkTogether(
+  command: string,
+  byKey: ReadonlyMap<string, Checked>,
+): readonly string[] {
+  const order = [...byKey.values()].map((checked) => checkOrder(checked, byKey))
   // Nobody connects to a bridge.
-  const problem =
-    command === 'bridge'
-      ? undefined
-      : (checkTls(byKey) ?? checkKeys(byKey) ?? checkStrangers(byKey) ?? checkCluster(byKey))
-  return problem === undefined ? checkBroker(command, byKey) : failure(problem)
+  const own = command === 'bridge' ? [] : [checkTls, checkKeys, checkStrangers, checkCluster]
+  const problems = own.map((check) => check(byKey))
+  return [...order, ...problems, checkBroker(command, byKey)].filter((one) => one !== undefined)
+}
+
+function checkOrder(checked: Checked, byKey: ReadonlyMap<string, Checked>): string | undefined {
+  const most = byKey.get(checked.option.spec.atMost ?? '')
+  if (!most || Number(checked.value) <= Number(most.value)) return undefined
+  return `${checked.source}: expected at most ${written(most)} (${most.source}), got ${written(checked)}`
 }
 
 /** The options by which clients prove who they are. */
@@ -69,24 +69,22 @@ function checkStrangers(byKey: ReadonlyMap<string, Checked>): string | undefined
   )
 }
 
-function checkBroker(command: string, byKey: ReadonlyMap<string, Checked>): Result<void> {
+function checkBroker(command: string, byKey: ReadonlyMap<string, Checked>): string | undefined {
   const broker = byKey.get('broker')
-  if (command === 'bridge' && !broker) {
-    return failure('bridge needs a broker to attach to, such as --broker mqtt://127.0.0.1:1883')
+  if (!broker) {
+    return command === 'bridge'
+      ? 'bridge needs a broker to attach to, such as --broker mqtt://127.0.0.1:1883'
+      : undefined
   }
-  if (!broker) return success(undefined)
   if (command !== 'bridge') {
-    return failure(`${broker.source} is for the command bridge, got the command ${command}`)
+    return `${broker.source} is for the command bridge, got the command ${command}`
   }
   const password = byKey.get('brokerPassword')
   const named = byKey.has('brokerUsername') || new URL(String(broker.value)).username !== ''
-  if (password && !named) {
-    // [MQTT-3.1.2-22] A CONNECT with a password has a user name.
-    return failure(
-      `${password.source} needs --broker-username or PRESENCE_BROKER_USERNAME, got neither`,
-    )
-  }
-  return success(undefined)
+  // [MQTT-3.1.2-22] A CONNECT with a password has a user name.
+  return password && !named
+    ? `${password.source} needs --broker-username or PRESENCE_BROKER_USERNAME, got neither`
+    : undefined
 }
 
 function written({ raw }: Given): string {

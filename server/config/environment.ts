@@ -1,5 +1,4 @@
-import { failure, success, type Result } from '../../protocol/result.ts'
-import type { Given } from './given.ts'
+import type { Given, Reading } from './given.ts'
 import { VARIABLE_PREFIX, type Option } from './spec.ts'
 import { didYouMean } from './suggest.ts'
 
@@ -7,12 +6,10 @@ import { didYouMean } from './suggest.ts'
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /** Reads the options among the environment variables. */
-export function readEnvironment(
-  environment: Environment,
-  options: readonly Option[],
-): Result<readonly Given[]> {
+export function readEnvironment(environment: Environment, options: readonly Option[]): Reading {
   const byVariable = new Map(options.map((option) => [option.variable, option]))
   const given: Given[] = []
+  const errors: string[] = []
   for (const [variable, raw] of Object.entries(environment)) {
     // Container tools pass a variable that is not set as an empty one.
     if (!variable.startsWith(VARIABLE_PREFIX) || raw === undefined || raw === '') continue
@@ -20,10 +17,10 @@ export function readEnvironment(
     if (option) given.push({ option, source: variable, raw })
     else if (!isServiceLink(variable, raw)) {
       const hint = didYouMean(variable, [...byVariable.keys()]) || '; see presence-bridge --help'
-      return failure(`unknown environment variable ${variable}${hint}`)
+      errors.push(`unknown environment variable ${variable}${hint}`)
     }
   }
-  return success(given)
+  return { given, errors }
 }
 
 /**

@@ -1,6 +1,6 @@
 import { isJsonObject, parseJson, type Json } from '../../protocol/json.ts'
-import { failure, show, success, type Result } from '../../protocol/result.ts'
-import type { Given } from './given.ts'
+import { show } from '../../protocol/result.ts'
+import type { Given, Reading } from './given.ts'
 import type { Option } from './spec.ts'
 import { didYouMean } from './suggest.ts'
 
@@ -15,21 +15,25 @@ export function readConfigFile(
   source: string,
   readFile: ReadFile,
   options: readonly Option[],
-): Result<readonly Given[]> {
+): Reading {
   let text: string
   try {
     text = readFile(path)
   } catch (error) {
-    return failure(
+    return nothing(
       `${source}: expected a file that can be read, got ${show(path)} (${code(error)})`,
     )
   }
   const json = parseJson(text, MAX_DEPTH)
-  if (!json.ok) return failure(`${path}: ${json.error}`)
+  if (!json.ok) return nothing(`${path}: ${json.error}`)
   if (!isJsonObject(json.value))
-    return failure(`${path}: expected an object, got ${show(json.value)}`)
+    return nothing(`${path}: expected an object, got ${show(json.value)}`)
   const inFile = options.filter(({ spec }) => spec.notInFile !== true)
   return readGroup(json.value, '', path, new Map(inFile.map((option) => [option.key, option])))
+}
+
+function nothing(error: string): Reading {
+  return { given: [], errors: [error] }
 }
 
 function readGroup(
@@ -37,8 +41,9 @@ function readGroup(
   parent: string,
   path: string,
   byKey: ReadonlyMap<string, Option>,
-): Result<readonly Given[]> {
+): Reading {
   const given: Given[] = []
+  const errors: string[] = []
   for (const [name, raw] of Object.entries(group)) {
     const key = parent + name
     const option = byKey.get(key)
@@ -48,15 +53,16 @@ function readGroup(
     }
     const keys = [...byKey.keys()]
     if (!keys.some((known) => known.startsWith(`${key}.`))) {
-      return failure(`unknown option ${key} in ${path}${didYouMean(key, keys)}`)
+      errors.push(`unknown option ${key} in ${path}${didYouMean(key, keys)}`)
+    } else if (isJsonObject(raw)) {
+      const nested = readGroup(raw, `${key}.`, path, byKey)
+      given.push(...nested.given)
+      errors.push(...nested.errors)
+    } else {
+      errors.push(`${key} in ${path}: expected an object, got ${show(raw)}`)
     }
-    if (!isJsonObject(raw))
-      return failure(`${key} in ${path}: expected an object, got ${show(raw)}`)
-    const nested = readGroup(raw, `${key}.`, path, byKey)
-    if (!nested.ok) return nested
-    given.push(...nested.value)
   }
-  return success(given)
+  return { given, errors }
 }
 
 function code(error: unknown): string {

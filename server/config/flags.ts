@@ -1,23 +1,19 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util'
 import { failure, show, success, type Result } from '../../protocol/result.ts'
-import type { Given } from './given.ts'
+import type { Given, Reading } from './given.ts'
 import type { Option } from './spec.ts'
 import { didYouMean } from './suggest.ts'
 
 /** What the command line says. */
-interface CommandLine {
+interface CommandLine extends Reading {
   /** The words that are no flags. */
   readonly words: readonly string[]
   readonly help: boolean
   readonly version: boolean
-  readonly given: readonly Given[]
 }
 
 /** Splits a command line (without node and script) into flags and words. */
-export function readFlags(
-  argv: readonly string[],
-  options: readonly Option[],
-): Result<CommandLine> {
+export function readFlags(argv: readonly string[], options: readonly Option[]): CommandLine {
   const byName = new Map(options.map((option) => [option.flag.slice(2), option]))
   const { tokens, positionals } = parseArgs({
     args: fillSwitches(argv, options),
@@ -30,19 +26,28 @@ export function readFlags(
   const flags = tokens.filter((token) => token.kind === 'option')
   const asks = (name: string): boolean => flags.some((token) => token.name === name)
   if (asks('help') || asks('version')) {
-    return success({ words: [], help: asks('help'), version: !asks('help'), given: [] })
+    return { words: [], help: asks('help'), version: !asks('help'), given: [], errors: [] }
   }
   const given = new Map<Option, Given>()
+  const errors: string[] = []
   for (const { name, rawName, value, inlineValue } of flags) {
     const option = byName.get(name)
-    if (!option) return failure(unknownFlag(rawName, options))
-    // `--host --root x` has forgotten the address, it does not name a host.
-    if (value === undefined || (!inlineValue && /^-\D/.test(value))) {
-      return failure(`${option.flag} needs a value, got ${value ?? 'nothing'}`)
+    if (!option) {
+      errors.push(unknownFlag(rawName, options))
+      // `--host --root x` has forgotten the address, it does not name a host.
+    } else if (value === undefined || (!inlineValue && /^-\D/.test(value))) {
+      errors.push(`${option.flag} needs a value, got ${value ?? 'nothing'}`)
+    } else {
+      given.set(option, { option, source: option.flag, raw: withEarlier(given.get(option), value) })
     }
-    given.set(option, { option, source: option.flag, raw: withEarlier(given.get(option), value) })
   }
-  return success({ words: positionals, help: false, version: false, given: [...given.values()] })
+  return {
+    words: positionals,
+    help: false,
+    version: false,
+    given: [...given.values()],
+    errors,
+  }
 }
 
 /** A flag that needs no value gets one: `--allow-anonymous` is `--allow-anonymous=yes`. */

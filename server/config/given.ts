@@ -7,3 +7,9 @@ export interface Given {
   readonly source: string
   readonly raw: unknown
 }
+
+/** What one source gives, and a sentence for each of its mistakes. */
+export interface Reading {
+  readonly given: readonly Given[]
+  readonly errors: readonly string[]
+}

@@ -25,7 +25,7 @@ export type Invocation =
  * Reads what the program was asked to do: flags before environment before file before defaults.
  *
  * @param argv the command line without node and script
- * @returns the command and its configuration, or one sentence that names the source of the mistake
+ * @returns the command and its configuration, or a sentence for each mistake that names its source, a line each
  */
 export function loadConfig(
   argv: readonly string[],
@@ -34,24 +34,28 @@ export function loadConfig(
 ): Result<Invocation> {
   const options = listOptions(OPTIONS)
   const line = readFlags(argv, options)
-  if (!line.ok) return line
-  if (line.value.help) return success({ command: 'help' })
-  if (line.value.version) return success({ command: 'version' })
-  const command = readCommand(line.value.words, COMMANDS)
-  if (!command.ok) return command
-
+  if (line.help) return success({ command: 'help' })
+  if (line.version) return success({ command: 'version' })
   const variables = readEnvironment(environment, options)
-  if (!variables.ok) return variables
-  const nearer = [...variables.value, ...line.value.given]
+  const nearer = [...variables.given, ...line.given]
   const path = nearer.findLast(({ option }) => option.key === 'config')
-  const file = path ? readConfigFile(String(path.raw), path.source, readFile, options) : success([])
-  if (!file.ok) return file
-
-  const byKey = checkEach([...defaults(options), ...file.value, ...nearer])
-  if (!byKey.ok) return byKey
-  const together = checkTogether(command.value, byKey.value)
-  if (!together.ok) return together
-  return success({ command: command.value, config: nest(options, byKey.value) })
+  const file = path
+    ? readConfigFile(String(path.raw), path.source, readFile, options)
+    : { given: [], errors: [] }
+  const checked = checkEach([...defaults(options), ...file.given, ...nearer])
+  // Behind a flag that was misread its value would be taken for a command.
+  const command = readCommand(line.errors.length === 0 ? line.words : [], COMMANDS)
+  const mistakes = [
+    ...line.errors,
+    ...(command.ok ? [] : [command.error]),
+    ...variables.errors,
+    ...file.errors,
+    ...checked.errors,
+  ]
+  if (!command.ok || mistakes.length > 0) return failure([...new Set(mistakes)].join('\n'))
+  const together = checkTogether(command.value, checked.byKey)
+  if (together.length > 0) return failure(together.join('\n'))
+  return success({ command: command.value, config: nest(options, checked.byKey) })
 }
 
 function defaults(options: readonly Option[]): readonly Given[] {
@@ -62,19 +66,24 @@ function defaults(options: readonly Option[]): readonly Given[] {
 }
 
 /** Checks the last value that each option was given. */
-function checkEach(given: readonly Given[]): Result<ReadonlyMap<string, Checked>> {
+function checkEach(given: readonly Given[]): {
+  readonly byKey: ReadonlyMap<string, Checked>
+  readonly errors: readonly string[]
+} {
   const last = new Map(given.map((entry) => [entry.option.key, entry]))
-  const checked = new Map<string, Checked>()
+  const byKey = new Map<string, Checked>()
+  const errors: string[] = []
   for (const [key, entry] of last) {
     const { spec } = entry.option
     const result = v.safeParse(KINDS[spec.kind].schema(spec), entry.raw)
-    if (!result.success) {
+    if (result.success) {
+      byKey.set(key, { ...entry, value: result.output })
+    } else {
       const message = result.issues[0].message
-      return failure(`${entry.source}: ${spec.secret ? hideValue(message) : message}`)
+      errors.push(`${entry.source}: ${spec.secret ? hideValue(message) : message}`)
     }
-    checked.set(key, { ...entry, value: result.output })
   }
-  return success(checked)
+  return { byKey, errors }
 }
 
 function hideValue(message: string): string {

@@ -1,37 +1,46 @@
 import { expect } from 'chai'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { connect as connectTcp } from 'node:net'
+import { connect as connectTcp, createServer } from 'node:net'
 import { WebSocket } from 'ws'
 import { connectVisitor, observe } from '../helpers/cluster-crowd.ts'
 import { freePorts, isFree } from '../helpers/free-port.ts'
-import { build, exitOf, PACKAGE_ROOT } from '../helpers/process.ts'
+import { build, exitOf, PACKAGE_ROOT, type Exit } from '../helpers/process.ts'
 import { onTeardown } from '../helpers/teardown.ts'
 import { eventually, within } from '../helpers/within.ts'
 
-/** The example, on ports of its own. */
-interface Example {
-  readonly child: ChildProcess
-  readonly address: { readonly host: string; readonly mqttPort: number; readonly httpPort: number }
-  /** The process ids of the servers, and the port of HTTP of the first one. */
-  readonly servers: readonly number[]
-  readonly firstPort: number
-  /** Everything it has said. */
-  readonly said: () => string
+/** The ports of the example: nine, of which the last two are HAProxy's. */
+interface Ports {
+  readonly first: number
+  readonly mqtt: number
+  readonly http: number
 }
 
-async function startExample(...flags: readonly string[]): Promise<Example> {
+async function ownPorts(): Promise<Ports> {
+  const first = await freePorts(9)
+  return { first, mqtt: first + 7, http: first + 8 }
+}
+
+/** A run of the example's script. */
+interface Run {
+  readonly child: ChildProcess
+  readonly exited: Promise<Exit>
+  /** Everything it has said. */
+  readonly said: () => string
+  /** Resolves when it has said that it is up, or has ended. */
+  readonly settled: () => Promise<'up' | 'ended'>
+}
+
+async function runExample(ports: Ports, flags: readonly string[] = []): Promise<Run> {
   await build()
-  const firstPort = await freePorts(9)
-  const [mqttPort, httpPort] = [firstPort + 7, firstPort + 8]
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('PRESENCE_'))
   const child = spawn('bash', ['examples/cluster/start.sh', ...flags], {
     cwd: PACKAGE_ROOT,
     env: {
       ...Object.fromEntries(inherited),
-      CLUSTER_FIRST_PORT: String(firstPort),
-      CLUSTER_MQTT_PORT: String(mqttPort),
-      CLUSTER_HTTP_PORT: String(httpPort),
+      CLUSTER_FIRST_PORT: String(ports.first),
+      CLUSTER_MQTT_PORT: String(ports.mqtt),
+      CLUSTER_HTTP_PORT: String(ports.http),
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -44,16 +53,41 @@ async function startExample(...flags: readonly string[]): Promise<Example> {
     child.kill('SIGINT')
     await exited
   })
-  const isUp = (): boolean => /^ {2}servers /m.test(said) || child.exitCode !== null
-  await eventually('the example is up', isUp, 30_000)
-  const [, pids] = /^ {2}servers +([\d ]+) \(/m.exec(said) ?? []
-  if (pids === undefined) throw new Error(`the example did not start:\n${said}`)
+  const isUp = (): boolean => /^ {2}servers /m.test(said)
   return {
     child,
-    address: { host: '127.0.0.1', mqttPort, httpPort },
-    servers: pids.split(' ').map(Number),
-    firstPort,
+    exited,
     said: () => said,
+    async settled() {
+      const hasEnded = (): boolean => isUp() || child.exitCode !== null
+      await eventually('the example is up or has ended', hasEnded, 30_000)
+      return isUp() ? 'up' : 'ended'
+    },
+  }
+}
+
+/** The example when it is up. */
+interface Example extends Run {
+  readonly address: { readonly host: string; readonly mqttPort: number; readonly httpPort: number }
+  /** The process ids of the servers. */
+  readonly servers: readonly number[]
+  /** The ports of their HTTP. */
+  readonly httpPorts: readonly number[]
+  readonly firstPort: number
+}
+
+async function startExample(...flags: readonly string[]): Promise<Example> {
+  const ports = await ownPorts()
+  const run = await runExample(ports, flags)
+  await run.settled()
+  const [, pids] = /^ {2}servers +([\d ]+) \(/m.exec(run.said()) ?? []
+  if (pids === undefined) throw new Error(`the example did not start:\n${run.said()}`)
+  return {
+    ...run,
+    address: { host: '127.0.0.1', mqttPort: ports.mqtt, httpPort: ports.http },
+    servers: pids.split(' ').map(Number),
+    httpPorts: [1, 3, 5].map((i) => ports.first + i),
+    firstPort: ports.first,
   }
 }
 
@@ -62,7 +96,12 @@ describe('the example of several brokers', function () {
 
   it('survives the death of a server, and ends everything with Ctrl-C', async () => {
     const example = await startExample('--grace-broker', '8s')
-    const { address, child, servers, firstPort, said } = example
+    const { address, child, servers, httpPorts, firstPort, said } = example
+    const all = [...httpPorts, address.httpPort]
+    const states = await Promise.all(
+      all.map(async (port) => (await fetch(`http://127.0.0.1:${port}/readyz`)).status),
+    )
+    expect(states).to.deep.equal([200, 200, 200, 200])
     const ports = (): number[] => [address.mqttPort]
     const observer = await observe(address.mqttPort)
     const users = Array.from({ length: 12 }, (_, i) => `guest-${i}`)
@@ -82,8 +121,9 @@ describe('the example of several brokers', function () {
     await eventually('exact', () => observer.differences(users, []).length === 0, 10_000)
 
     // All three take part.
-    const counts = await Promise.all([1, 3, 5].map((i) => connectionsOf(firstPort + i)))
+    const counts = await Promise.all(httpPorts.map(connectionsOf))
     expect(counts.every((count) => count > 0)).to.equal(true, counts.join())
+    expect(said()).not.to.include(' is DOWN')
 
     process.kill(servers[1] ?? 0, 'SIGKILL')
     const isBack = (): boolean =>
@@ -101,8 +141,45 @@ describe('the example of several brokers', function () {
 
     child.kill('SIGINT')
     expect(await within(15_000, 'the example ends', exitOf(child))).to.include({ code: 130 })
-    const free = await Promise.all(Array.from({ length: 9 }, (_, i) => isFree(firstPort + i)))
-    expect(free.every(Boolean)).to.equal(true)
+    expect(await areFree(firstPort)).to.equal(true)
+  })
+
+  for (const { of, at, variable } of [
+    { of: 'the first server', at: 0, variable: 'CLUSTER_FIRST_PORT' },
+    { of: 'Redis', at: 6, variable: 'CLUSTER_FIRST_PORT' },
+    { of: 'HAProxy for MQTT', at: 7, variable: 'CLUSTER_MQTT_PORT' },
+    { of: 'HAProxy for HTTP', at: 8, variable: 'CLUSTER_HTTP_PORT' },
+  ]) {
+    it(`says that the port of ${of} is taken`, async () => {
+      const ports = await ownPorts()
+      const port = ports.first + at
+      const other = createServer().listen(port, '127.0.0.1')
+      onTeardown(() => void other.close())
+      await once(other, 'listening')
+      const { exited, said } = await runExample(ports)
+      expect(await exited).to.include({ code: 1 })
+      expect(said()).to.equal(`port ${port} is already in use; choose another with ${variable}\n`)
+    })
+  }
+
+  it('ends everything when one of its programs ends while it starts', async () => {
+    const ports = await ownPorts()
+    const { exited, said } = await runExample(ports, ['--grace-closed', '5'])
+    expect(await exited).to.include({ code: 1 })
+    expect(said()).to.match(/^server \d ended while it started$/m)
+    expect(said()).not.to.include('mqtt://')
+    expect(await areFree(ports.first)).to.equal(true)
+  })
+
+  it('shares no port with another one that was started at the same moment', async () => {
+    const [one, other] = [await ownPorts(), await ownPorts()]
+    const shared = { mqtt: one.mqtt, http: one.http }
+    const runs = await Promise.all([runExample(one), runExample({ ...other, ...shared })])
+    const states = await Promise.all(runs.map(({ settled }) => settled()))
+    expect(states.toSorted()).to.deep.equal(['ended', 'up'])
+    const late = runs[states.indexOf('ended')]
+    expect(await late?.exited).to.include({ code: 1 })
+    expect(late?.said()).to.match(/^HAProxy ended while it started$/m)
   })
 
   it('says which program is missing', async () => {
@@ -117,6 +194,12 @@ describe('the example of several brokers', function () {
     expect(said).to.match(/redis-server is missing; on Debian: sudo apt-get install/)
   })
 })
+
+/** Whether nothing of the example is left. */
+async function areFree(firstPort: number): Promise<boolean> {
+  const free = await Promise.all(Array.from({ length: 9 }, (_, i) => isFree(firstPort + i)))
+  return free.every(Boolean)
+}
 
 async function connectionsOf(port: number): Promise<number> {
   const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()

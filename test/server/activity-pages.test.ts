@@ -28,17 +28,39 @@ describe('the pages about what was', () => {
   })
 
   for (const [path, status] of [
-    ['/users/ann', 400],
-    ['/users/ann?day=yesterday', 400],
-    ['/users/ann?from=2026-03-02&to=2026-03-01', 400],
     ['/users/%E0%A4%A?day=2026-03-01', 400],
-    ['/rooms/lobby', 400],
     ['/rooms', 404],
     ['/rooms/a/b', 404],
     ['/brokers/b?at=2026-03-01', 404],
   ] as const) {
     it(`answer ${path} with ${status}`, async () => {
       expect((await fetch(base + path)).status).to.equal(status)
+    })
+  }
+
+  for (const path of ['/users/ann?day=2026-03-01', '/rooms/lobby?at=2026-03-01']) {
+    it(`answer HEAD ${path} as GET, without the body`, async () => {
+      const [get, head] = [await fetch(base + path), await fetch(base + path, { method: 'HEAD' })]
+      expect(head.status).to.equal(200)
+      expect(head.headers.get('content-length')).to.equal(get.headers.get('content-length'))
+      expect(await head.text()).to.equal('')
+    })
+
+    it(`say which methods ${path} takes`, async () => {
+      const response = await fetch(base + path, { method: 'POST' })
+      expect(response.status).to.equal(405)
+      expect(response.headers.get('allow')).to.equal('GET, HEAD')
+    })
+  }
+
+  for (const [path, error] of [
+    ['/users/ann?day=2026-02-30', 'day: expected a day such as 2026-03-01, got "2026-02-30"'],
+    ['/rooms/lobby?at=2100-01-01', 'at: expected a time that has been, got "2100-01-01"'],
+  ] as const) {
+    it(`say what is wrong with ${path}`, async () => {
+      const response = await fetch(base + path)
+      expect(response.status).to.equal(400)
+      expect(await response.json()).to.deep.equal({ error })
     })
   }
 

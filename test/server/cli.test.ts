@@ -50,6 +50,16 @@ describe('presence-bridge', () => {
     expect(outcome).to.deep.equal({ code: 1, stdout: '', stderr })
   })
 
+  it('tells of several mistakes a line each and exits with 1', async () => {
+    const stderr =
+      'unknown option --mqtt-prot; did you mean --mqtt-port?\n' +
+      'unknown environment variable PRESENCE_HOTS; did you mean PRESENCE_HOST?\n' +
+      '--http-port: expected a port from 0 to 65535, got "x"\n'
+    const argv = ['--mqtt-prot', '0', '--http-port', 'x']
+    const outcome = await run(argv, { PRESENCE_HOTS: '::1' }).ended
+    expect(outcome).to.deep.equal({ code: 1, stdout: '', stderr })
+  })
+
   it('tells of an MQTT port that is taken in one sentence and exits with 1', async () => {
     const port = await takePort()
     const stderr = `port ${port} on 127.0.0.1 is already in use; choose another with --mqtt-port or PRESENCE_MQTT_PORT\n`

@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { createServer, type Server } from 'node:http'
 import { hostname } from 'node:os'
+import { createMemoryStore, type Store } from '../../bridge/index.ts'
 import { silentLogger } from '../../runtime/logger.ts'
 import { startProgram, type Program } from '../../server/compose.ts'
 import { loadConfig, type Command } from '../../server/config/load.ts'
@@ -85,6 +86,32 @@ describe('startProgram', () => {
     const error = await failure(['server'], parts)
     expect(error).to.be.instanceOf(TypeError)
     expect(parts.calls.slice(2)).to.deep.equal(['broker drain', 'broker close'])
+  })
+
+  it('waits for nothing when it is told to stop, and stops what comes up late', async () => {
+    const parts = createFakeParts()
+    const store = createMemoryStore({ now: Date.now })
+    let arrive: (store: Store) => void = () => {}
+    const late = new Promise<Store>((resolve) => (arrive = resolve))
+    const closed = new Promise<void>((resolve) => {
+      store.close = async () => resolve()
+    })
+    const { command, config } = configured(['server', '--redis', 'redis://localhost'])
+    const slow = { ...parts, createRedisStore: () => late }
+    const stopping = new AbortController()
+    const starting = startProgram(command, config, slow, silentLogger, stopping.signal)
+    stopping.abort()
+    const error = await starting.catch((reason: unknown) => reason)
+    expect(error).to.be.instanceOf(StartupError)
+    arrive(store)
+    await closed
+    expect(parts.calls).to.deep.equal([])
+  })
+
+  it('connects to Redis before the broker lets anybody in', async () => {
+    const parts = createFakeParts()
+    await start(['server', '--redis', 'redis://localhost'], parts)
+    expect(parts.calls).to.deep.equal(['redis', 'broker', 'bridge'])
   })
 
   it('says which MQTT port is taken', async () => {

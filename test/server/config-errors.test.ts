@@ -180,7 +180,7 @@ const ROWS: readonly Row[] = [
     fact: 'a root with a wildcard',
     argv: ['--root', 'a/#'],
     sentence:
-      '--root: expected a topic prefix such as presence or acme/presence (no wildcards, no empty level, not below $), got "a/#"',
+      '--root: expected a topic prefix such as presence or acme/presence (no wildcards, no empty level, % only as in %25, not below $), got "a/#"',
   },
   {
     fact: 'an id that is too long',
@@ -271,6 +271,47 @@ describe('configuration errors', () => {
       expect(result).to.deep.equal({ ok: false, error: sentence })
     })
   }
+
+  function errorsOf(row: Pick<Row, 'argv' | 'variables' | 'file'>): readonly string[] {
+    const { argv = [], variables = {}, file } = row
+    const flags = file === undefined ? argv : [...argv, '--config', 'presence.json']
+    const result = loadConfig(flags, variables, () => file ?? missing())
+    return result.ok ? [] : result.error.split('\n')
+  }
+
+  it('tell of all at once: of flags, of variables, of the file, and of values', () => {
+    const errors = errorsOf({
+      argv: ['--mqtt-prot', '1', '--frobnicate', '--grace-closed', '5', '--host', '--no'],
+      variables: { PRESENCE_HTTP_PROT: '1', PRESENCE_BROKR_ID: 'b', PRESENCE_MAX_ROOMS: 'x' },
+      file: '{"grace":{"clsoed":"5s","left":5},"roto":"x","rooms":7}',
+    })
+    expect(errors).to.have.members([
+      'unknown option --mqtt-prot; did you mean --mqtt-port?',
+      'unknown option --frobnicate; see presence-bridge --help',
+      '--host needs a value, got --no',
+      'unknown environment variable PRESENCE_HTTP_PROT; did you mean PRESENCE_HTTP_PORT?',
+      'unknown environment variable PRESENCE_BROKR_ID; did you mean PRESENCE_BROKER_ID?',
+      '--grace-closed: expected a duration such as 250ms, 5s, 2m, 1h or 7d, got "5" without a unit',
+      'PRESENCE_MAX_ROOMS: expected a whole number from 0 to 100000, got "x"',
+      'unknown option grace.clsoed in presence.json; did you mean grace.closed?',
+      'grace.left in presence.json: expected a duration such as 250ms, 5s, 2m, 1h or 7d, got "5" without a unit',
+      'unknown option roto in presence.json; did you mean root?',
+      'rooms in presence.json: expected an object, got 7',
+    ])
+  })
+
+  it('tell of all that do not go together', () => {
+    const errors = errorsOf({ argv: ['--cluster', '--tls-cert', 'a.pem', '--jwt-issuer', 'me'] })
+    expect(errors).to.deep.equal([
+      '--tls-cert needs --tls-key, got nothing',
+      '--jwt-issuer needs one of --jwt-secret, --jwt-key and --jwks-url, got nothing',
+      '--cluster needs --redis, by which the brokers are one, got nothing',
+    ])
+  })
+
+  it('tell of each once', () => {
+    expect(errorsOf({ argv: ['--frob', '--frob'] })).to.have.length(1)
+  })
 })
 
 function missing(): never {
