@@ -1,9 +1,11 @@
 import { expect } from 'chai'
 import { setTimeout as pause } from 'node:timers/promises'
+import { startCluster } from '../helpers/cluster.ts'
 import { setScene, type Scene } from '../helpers/cluster-scene.ts'
 import { describeTogether } from '../helpers/concurrently.ts'
 import { connectPeer } from '../helpers/mqtt-peer.ts'
-import { readRetained } from '../helpers/presence-reader.ts'
+import { connectClient } from '../helpers/mqtt.ts'
+import { readRetained, watch } from '../helpers/presence-reader.ts'
 import type { Program } from '../helpers/process.ts'
 import { eventually, within } from '../helpers/within.ts'
 
@@ -100,6 +102,35 @@ describeTogether('brokers that share presence', 80_000, (scenario) => {
     await pause(BROKER_GRACE_MS + 1000)
     expect(scene.shown(staying)).to.deep.equal([])
     expect(staying.map(({ losses }) => losses)).to.deep.equal(staying.map(() => 0))
+  })
+})
+
+describe('a broker that is stuck when a grace ends, among others', function () {
+  this.timeout(40_000)
+
+  it('may have taken its client back; who does not come is offline then', async () => {
+    const cluster = await startCluster(2, { flags: ['--grace-closed', '2s'] })
+    const reader = await watch(cluster.at(1), 'presence/users/+/status')
+    const back = await connectClient(cluster.at(0), { user: 'back', clientId: 'back' })
+    const gone = await connectClient(cluster.at(0), { user: 'gone', clientId: 'gone' })
+    await reader.find('presence/users/back/status')
+    await reader.find('presence/users/gone/status')
+    back.cut()
+    gone.cut()
+    await pause(1700)
+    cluster.at(0).kill('SIGSTOP')
+    const returned = connectClient(cluster.at(0), { user: 'back', clientId: 'back' })
+    await pause(3000)
+    const isOffline = ({ text }: { readonly text: string }): boolean => text === 'offline'
+    expect(reader.messages.filter(isOffline)).to.deep.equal([])
+    cluster.at(0).kill('SIGCONT')
+    const continued = performance.now()
+    await returned
+    const offline = await reader.find(isOffline)
+    expect(offline.topic).to.equal('presence/users/gone/status')
+    expect(offline.at - continued).to.be.below(4000)
+    await pause(1000)
+    expect(reader.messages.filter(isOffline)).to.have.length(1)
   })
 })
 
