@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import type { AedesPublishPacket, Subscription } from 'aedes'
 
 import { filterOf, isSharedName } from '../fanout/shared-name.ts'
+import { createContradiction, type Contradiction } from '../retained/contradiction.ts'
 import { Fences, isOvertaken } from '../retained/fences.ts'
 import { RetainedIndex } from '../retained/retained-index.ts'
 import { versionOf } from '../retained/version.ts'
@@ -45,6 +46,7 @@ export class MemoryPersistence extends SessionPersistence {
   readonly #fences = new Fences()
   readonly #wills = new WillStore()
   readonly #root: string
+  readonly #contradicts: Contradiction
   readonly #now: () => number
   #brokerId = ''
   #grants: ReadonlyMap<string, Subscription['qos']> | undefined
@@ -57,6 +59,11 @@ export class MemoryPersistence extends SessionPersistence {
     super(options)
     this.#root = options.root ?? 'presence'
     this.#now = options.now ?? Date.now
+    this.#contradicts = createContradiction({
+      root: this.#root,
+      retained: (topic) => this.#retained.get(topic),
+      versionOn: (topic) => this.versionOn(topic),
+    })
   }
 
   /** How many topics outside the presence root have a retained message. */
@@ -103,14 +110,14 @@ export class MemoryPersistence extends SessionPersistence {
   }
 
   /**
-   * Whether a message may be published: not if its topic has had one of a higher version. To be asked in the
-   * turn in which it is published.
+   * Whether a message may be published: not if its topic has had one of a higher version, or if it says the
+   * contrary of something newer. To be asked in the turn in which it is published.
    */
   admits(packet: VersionedMessage): boolean {
     const version = versionOf(packet)
     if (version === undefined) return true
     const { topic, payload, retain } = packet
-    if (isOvertaken(version, this.versionOn(topic))) {
+    if (isOvertaken(version, this.versionOn(topic)) || this.#contradicts(topic, payload, version)) {
       this.#fenced++
       return false
     }
