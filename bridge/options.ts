@@ -4,7 +4,7 @@ import { silentLogger, type Logger } from '../runtime/logger.ts'
 import { checkOptions, definedOf } from '../runtime/option-checks.ts'
 import { resolvePolicy, type Policy, type PolicyOptions, type RoomPace } from './core/index.ts'
 import type { Link } from './link/link.ts'
-import { OPTION_CHECKS } from './option-checks.ts'
+import { BRIDGE_OPTIONS } from './option-checks.ts'
 import type { Store } from './store/store.ts'
 
 /** Options of `createBridge`. Durations are in milliseconds. */
@@ -75,7 +75,7 @@ export interface ResolvedOptions {
  * @throws RangeError or TypeError that says which option, what was expected and what came
  */
 export function resolveOptions(given: BridgeOptions): ResolvedOptions {
-  const options = checkOptions('createBridge', given, OPTION_CHECKS, ['link'])
+  const options = checkOptions('createBridge', given, BRIDGE_OPTIONS)
   const {
     root = 'presence',
     roomPaceMinMs = 50,

@@ -7,7 +7,7 @@ import type { RedisAddress } from '../runtime/redis/connection.ts'
 import type { AppTopics } from './auth/app-topics.ts'
 import type { Authenticator } from './auth/authenticator.ts'
 import { resolveLimits, type Limits } from './limits/limits.ts'
-import { OPTION_CHECKS } from './option-checks.ts'
+import { BROKER_OPTIONS } from './option-checks.ts'
 import type { TlsOptions } from './transport/tcp-listener.ts'
 
 /** Options of `createBroker`. */
@@ -120,7 +120,7 @@ export type ResolvedOptions = Required<
  * @throws RangeError or TypeError that says which option, what was expected and what came
  */
 export function resolveOptions(given: BrokerOptions): ResolvedOptions {
-  const options = checkOptions('createBroker', given, OPTION_CHECKS)
+  const options = checkOptions('createBroker', given, BROKER_OPTIONS)
   const root = parseRoot(options.root ?? 'presence')
   if (!root.ok) throw new RangeError(`root: ${root.error}`)
   return {

@@ -1,8 +1,16 @@
-/** Checks one option, given its name; throws a sentence that says what was expected and what came. */
-export type OptionCheck = (name: string, value: unknown) => void
+import * as v from 'valibot'
+import { didYouMean } from './suggest.ts'
 
-/** A check for each option that there is. */
-export type OptionChecks<Options> = { readonly [Name in keyof Required<Options>]: OptionCheck }
+/** What is checked may be anything; what is right is of the option's type. */
+export type Schema<Value> = v.GenericSchema<unknown, Value>
+
+/** A schema for each option that there is, and of its type. */
+type SchemasOf<Options> = {
+  readonly [Name in keyof Options]-?: Schema<Options[Name]>
+}
+
+/** The most of a value that a sentence repeats. */
+const MAX_SHOWN = 60
 
 /**
  * Checks options as they come from JavaScript, where no compiler has looked: each is known and of its type.
@@ -13,13 +21,16 @@ export type OptionChecks<Options> = { readonly [Name in keyof Required<Options>]
  */
 export function checkOptions<Options extends object>(
   whose: string,
-  options: Options,
-  checks: OptionChecks<Options>,
-  required: readonly string[] = [],
+  given: Options,
+  schema: Schema<Options>,
 ): Options {
-  if (!isObject(options)) throw new TypeError(sentence(whose, 'an object of options', options))
-  checkEach(whose, '', options, checks, required)
-  return definedOf(options)
+  const { issues } = v.safeParse(schema, given)
+  if (!issues) return definedOf(given)
+  // Where a required option is missing, this is what it was misspelt as.
+  const issue = issues.find(isUnknownName) ?? issues[0]
+  const problem = `${placeOf(issue) || whose}: ${issue.message}`
+  const isOfType = issue.kind === 'validation' || isUnknownName(issue)
+  throw isOfType ? new RangeError(problem) : new TypeError(problem)
 }
 
 /** An object without what is given as undefined. */
@@ -29,158 +40,84 @@ export function definedOf<Given extends object>(given: Given): Given {
   ) as Given
 }
 
-/** Anything, which is checked elsewhere. */
-export const anything: OptionCheck = () => {}
-
-export const flag: OptionCheck = kindOf('true or false', (value) => typeof value === 'boolean')
-
-export const callback: OptionCheck = kindOf('a function', (value) => typeof value === 'function')
-
-/** A number whose bounds are checked elsewhere. */
-export const anyNumber: OptionCheck = kindOf('a number', (value) => typeof value === 'number')
-
-/** A text that fits, in the words of the sentence. */
-export function text(
-  expected = 'text',
-  isFine: (value: string) => boolean = (value) => value !== '',
-): OptionCheck {
-  return kindOf(
-    expected,
-    (value) => typeof value === 'string',
-    (value) => isFine(value as string),
-  )
+/** A schema with words for what it takes; parts of it may have their own. */
+export function expected<Value>(what: string, schema: Schema<Value>): Schema<Value> {
+  return v.message(schema, (issue) => expectedAndGot(what, issue))
 }
 
-/** A number within bounds, fractions included. */
-export function numberFrom(min: number, max: number): OptionCheck {
-  return kindOf(
-    `a number from ${min} to ${max}`,
-    (value) => typeof value === 'number',
-    (value) => isWithin(value, min, max),
-  )
-}
+/** NaN is a number that is out of all bounds. */
+export const NUMBER: Schema<number> = v.custom<number>((value) => typeof value === 'number')
+
+export const TEXT: Schema<string> = v.pipe(v.string(), v.notValue(''))
 
 /** A whole number within bounds. */
-export function wholeFrom(min: number, max: number = Number.MAX_SAFE_INTEGER): OptionCheck {
-  const bounds = max === Number.MAX_SAFE_INTEGER ? `from ${min}` : `from ${min} to ${max}`
-  return kindOf(
-    `a whole number ${bounds}`,
-    (value) => typeof value === 'number',
-    (value) => Number.isSafeInteger(value) && isWithin(value, min, max),
+export function wholeFrom(min: number, max?: number): Schema<number> {
+  return expected(
+    `a whole number from ${min}${max === undefined ? '' : ` to ${max}`}`,
+    v.pipe(NUMBER, v.safeInteger(), v.minValue(min), v.maxValue(max ?? Infinity)),
   )
-}
-
-/** A port, with 0 for any free one; or something else that stands for none. */
-export function port(none?: false): OptionCheck {
-  const expected = `a port from 0 to 65535${none === undefined ? '' : ', or false'}`
-  return kindOf(
-    expected,
-    (value) => typeof value === 'number' || (none !== undefined && value === none),
-    (value) => value === none || (Number.isInteger(value) && isWithin(value, 0, 65_535)),
-  )
-}
-
-/** One of these words, or what another check takes. */
-export function wordOr(words: readonly string[], check: OptionCheck): OptionCheck {
-  return (name, value) => {
-    if (typeof value !== 'string') check(name, value)
-    else if (!words.includes(value)) {
-      throw new RangeError(sentence(name, `${words.join(', ')} or a list`, value))
-    }
-  }
-}
-
-export function listOf(check: OptionCheck): OptionCheck {
-  const isList = kindOf('a list', Array.isArray)
-  return (name, value) => {
-    isList(name, value)
-    for (const [i, item] of (value as readonly unknown[]).entries()) check(`${name}[${i}]`, item)
-  }
 }
 
 /** An object that can do something: with these functions, and with whatever else. */
-export function partWith(...names: readonly string[]): OptionCheck {
+export function partWith<Part extends object>(
+  ...names: readonly (keyof Part & string)[]
+): Schema<Part> {
   const all = names.length > 1 ? `${names.slice(0, -1).join(', ')} and ${names.at(-1)}` : names[0]
-  return kindOf(`an object with ${all}`, (value) => {
-    const part = isObject(value) ? (value as Record<string, unknown>) : {}
-    return names.every((name) => typeof part[name] === 'function')
-  })
+  const isPart = (value: unknown): boolean =>
+    isObject(value) && names.every((name) => typeof (value as Part)[name] === 'function')
+  return expected(`an object with ${all}`, v.custom<Part>(isPart))
 }
 
 /** An object with values for all these names, and with whatever else. */
-export function objectWith(checks: Readonly<Record<string, OptionCheck>>): OptionCheck {
-  const check = kindOf('an object', isObject)
-  return (name, value) => {
-    check(name, value)
-    const part = value as Record<string, unknown>
-    for (const [key, checkOne] of Object.entries(checks)) checkOne(`${name}.${key}`, part[key])
-  }
+export function objectWith<Part extends object>(schemas: Partial<SchemasOf<Part>>): Schema<Part> {
+  const entries = schemas as v.ObjectEntries
+  return filled(Object.keys(entries), v.looseObject(entries))
 }
 
 /** An object with values for some of these names, or for all that are required, and with no others. */
-export function recordOf(
-  checks: Readonly<Record<string, OptionCheck>>,
-  required: readonly string[] = [],
-): OptionCheck {
-  const check = kindOf('an object', isObject)
-  return (name, value) => {
-    check(name, value)
-    checkEach(name, `${name}.`, value as object, checks, required)
-  }
+export function objectOf<Part extends object>(
+  schemas: SchemasOf<Part>,
+  ...required: readonly (keyof Part & string)[]
+): Schema<Part> {
+  const names = Object.keys(schemas)
+  const entries = Object.entries<v.GenericSchema>(schemas).map(([name, schema]) => [
+    name,
+    (required as readonly string[]).includes(name) ? schema : v.optional(schema),
+  ])
+  const options = v.strictObject(Object.fromEntries(entries) as v.ObjectEntries, (issue) => {
+    const hint = didYouMean(String(issue.input), names)
+    return `${expectedAndGot(`one of ${names.join(', ')}`, issue)}${hint}`
+  })
+  return filled(required, options)
 }
 
-function checkEach(
-  whose: string,
-  prefix: string,
-  given: object,
-  checks: Readonly<Record<string, OptionCheck>>,
+/** What is missing is checked as undefined, so that its own schema says what it should have been. */
+function filled<Part extends object>(
   required: readonly string[],
-): void {
-  const values = new Map<string, unknown>(Object.entries(given))
-  for (const key of values.keys()) {
-    if (Object.hasOwn(checks, key)) continue
-    throw new RangeError(sentence(whose, `one of ${Object.keys(checks).join(', ')}`, key))
-  }
-  for (const [key, check] of Object.entries(checks)) {
-    const value = values.get(key)
-    if (value !== undefined || required.includes(key)) check(`${prefix}${key}`, value)
-  }
+  schema: Schema<object>,
+): Schema<Part> {
+  const missing = Object.fromEntries(required.map((name) => [name, undefined]))
+  const fill = v.transform((given: object): unknown => ({ ...missing, ...given }))
+  return expected('an object', v.pipe(v.custom<object>(isObject), fill, schema)) as Schema<Part>
 }
 
-/** A check of the type, and of what else is expected. */
-function kindOf(
-  expected: string,
-  isKind: (value: unknown) => boolean,
-  isFine: (value: unknown) => boolean = () => true,
-): OptionCheck {
-  return (name, value) => {
-    if (!isKind(value)) throw new TypeError(sentence(name, expected, value))
-    if (!isFine(value)) throw new RangeError(sentence(name, expected, value))
-  }
+function expectedAndGot(what: string, { received }: v.BaseIssue<unknown>): string {
+  const shown = received.length > MAX_SHOWN ? `${received.slice(0, MAX_SHOWN - 1)}…` : received
+  return `expected ${what}, got ${shown}`
 }
 
-function sentence(name: string, expected: string, value: unknown): string {
-  return `${name}: expected ${expected}, got ${show(value)}`
+function isUnknownName(issue: v.BaseIssue<unknown>): boolean {
+  return issue.type === 'strict_object'
 }
 
-/** Not as JSON: what stands in the place of an option may be anything, and large. */
-function show(value: unknown): string {
-  if (value === undefined) return 'nothing'
-  if (value === null) return 'null'
-  if (Array.isArray(value)) return 'a list'
-  if (typeof value === 'object') return 'an object'
-  if (typeof value === 'string') {
-    const written = JSON.stringify(value)
-    return written.length > 60 ? `${written.slice(0, 57)}…` : written
-  }
-  const isPlain = typeof value === 'number' || typeof value === 'boolean'
-  return isPlain ? String(value) : `a ${typeof value}`
+/** `roomGrace[0].pattern`; of an unknown name the object that it is in. */
+function placeOf(issue: v.BaseIssue<unknown>): string {
+  const keys = (issue.path ?? []).map(({ key }) => key)
+  if (isUnknownName(issue)) keys.pop()
+  const place = keys.map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`))
+  return place.join('').slice(1)
 }
 
 function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function isWithin(value: unknown, min: number, max: number): boolean {
-  return (value as number) >= min && (value as number) <= max
 }

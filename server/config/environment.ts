@@ -1,6 +1,6 @@
+import { didYouMean } from '../../runtime/suggest.ts'
 import type { Given, Reading } from './given.ts'
 import { VARIABLE_PREFIX, type Option } from './spec.ts'
-import { didYouMean } from './suggest.ts'
 
 /** The environment as node gives it. */
 export type Environment = Readonly<Record<string, string | undefined>>

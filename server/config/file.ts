@@ -1,8 +1,8 @@
 import { isJsonObject, parseJson, type Json } from '../../protocol/json.ts'
 import { show } from '../../protocol/result.ts'
+import { didYouMean } from '../../runtime/suggest.ts'
 import type { Given, Reading } from './given.ts'
 import type { Option } from './spec.ts'
-import { didYouMean } from './suggest.ts'
 
 /** Gives the text of a file, or throws what node:fs throws. */
 export type ReadFile = (path: string) => string

@@ -1,8 +1,8 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util'
 import { failure, show, success, type Result } from '../../protocol/result.ts'
+import { didYouMean } from '../../runtime/suggest.ts'
 import type { Given, Reading } from './given.ts'
 import type { Option } from './spec.ts'
-import { didYouMean } from './suggest.ts'
 
 /** What the command line says. */
 interface CommandLine extends Reading {

@@ -4,10 +4,10 @@ import { formatDuration, parseDuration } from '../../protocol/duration.ts'
 import { failure, show, success, type Result } from '../../protocol/result.ts'
 import { isValidId, parseRoot } from '../../protocol/topics.ts'
 import { parseNetwork } from '../../broker/transport/trusted-proxies.ts'
+import { didYouMean, either } from '../../runtime/suggest.ts'
 import { parseRoomGraces } from './room-grace.ts'
 import { formatSize, parseSize } from './size.ts'
 import type { Bounds } from './spec.ts'
-import { didYouMean, either } from './suggest.ts'
 import { parseUrl } from './url.ts'
 
 /** What the values of each kind are once they are read. */

@@ -1,5 +1,5 @@
 import { failure, show, success, type Result } from '../../protocol/result.ts'
-import { either } from './suggest.ts'
+import { either } from '../../runtime/suggest.ts'
 
 /**
  * Reads a URL with one of some schemes. What may be a password in it stays out of the error.

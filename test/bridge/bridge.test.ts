@@ -364,21 +364,21 @@ describe('a bridge', () => {
 
   const aLink = { link: new MemoryLink() }
   const wrongTypes: readonly (readonly [unknown, string])[] = [
-    [null, 'createBridge: expected an object of options, got null'],
-    [{}, 'link: expected an object with readRetained, open, publish and close, got nothing'],
+    [null, 'createBridge: expected an object, got null'],
+    [{}, 'link: expected an object with readRetained, open, publish and close, got undefined'],
     [{ link: 5 }, 'link: expected an object with readRetained, open, publish and close, got 5'],
-    [{ link: {} }, 'publish and close, got an object'],
+    [{ link: {} }, 'publish and close, got Object'],
     [{ ...aLink, root: 5 }, 'root: expected text, got 5'],
     [{ ...aLink, journal: 'yes' }, 'journal: expected true or false, got "yes"'],
     [{ ...aLink, store: {} }, 'store: expected an object with loadUser, saveUser and close'],
-    [{ ...aLink, scope: {} }, 'scope.broker: expected an id of 1 to 256 characters, got nothing'],
+    [{ ...aLink, scope: {} }, 'scope.broker: expected an id of 1 to 256 characters, got undefined'],
     [{ ...aLink, scope: { broker: 'b', hearsOthers: true } }, 'expected a function, got true'],
     [{ ...aLink, grace: { closed: '5' } }, 'grace.closed: expected a number, got "5"'],
     [{ ...aLink, grace: 5 }, 'grace: expected an object, got 5'],
-    [{ ...aLink, roomGrace: {} }, 'roomGrace: expected a list, got an object'],
+    [{ ...aLink, roomGrace: {} }, 'roomGrace: expected a list, got Object'],
     [
       { ...aLink, roomGrace: [{ pattern: '*' }] },
-      'roomGrace[0].grace: expected an object, got nothing',
+      'roomGrace[0].grace: expected an object, got undefined',
     ],
     [{ ...aLink, roomPaceMinMs: '50' }, 'roomPaceMinMs: expected a number, got "50"'],
   ]
@@ -392,6 +392,7 @@ describe('a bridge', () => {
 
   for (const [options, message] of [
     [{ root: 'a', rot: 'b' }, 'createBridge: expected one of link, id, root,'],
+    [{ link: undefined, lnk: aLink.link }, 'got "lnk"'],
     [
       { grace: { closd: 1 } },
       'grace: expected one of left, unload, closed, timeout, error, broker, kicked, got "closd"',

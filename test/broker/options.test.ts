@@ -8,15 +8,16 @@ import { startTcpBroker } from '../helpers/tcp-broker.ts'
 /** What nobody writes whose compiler looks. */
 const WRONG: readonly (readonly [string, unknown, typeof TypeError | typeof RangeError, string])[] =
   [
-    ['null', null, TypeError, 'createBroker: expected an object of options, got null'],
-    ['a port alone', 1883, TypeError, 'createBroker: expected an object of options, got 1883'],
-    ['a list', [], TypeError, 'createBroker: expected an object of options, got a list'],
+    ['null', null, TypeError, 'createBroker: expected an object, got null'],
+    ['a port alone', 1883, TypeError, 'createBroker: expected an object, got 1883'],
+    ['a list', [], TypeError, 'createBroker: expected an object, got Array'],
     [
       'a misspelt name',
       { mqttPrt: 0 },
       RangeError,
       'createBroker: expected one of id, root, host, mqttPort, tls,',
     ],
+    ['a name that is nearly one', { mqttPrt: 0 }, RangeError, '"mqttPrt"; did you mean mqttPort?'],
     ['a name of objects', { constructor: 1 }, RangeError, 'got "constructor"'],
     [
       'a port that is a text',
@@ -37,7 +38,7 @@ const WRONG: readonly (readonly [string, unknown, typeof TypeError | typeof Rang
       'TLS without a port',
       { tls: {} },
       TypeError,
-      'tls.port: expected a port from 0 to 65535, got nothing',
+      'tls.port: expected a port from 0 to 65535, got undefined',
     ],
     [
       'TLS without a listener',
@@ -52,6 +53,7 @@ const WRONG: readonly (readonly [string, unknown, typeof TypeError | typeof Rang
       'host: expected an address or a host name, got 5',
     ],
     ['an empty host', { host: '' }, RangeError, 'host: expected an address or a host name, got ""'],
+    ['a long id', { id: 'x'.repeat(300) }, RangeError, `got "${'x'.repeat(58)}…`],
     ['an empty id', { id: '' }, RangeError, 'id: expected an id of 1 to 256 characters, got ""'],
     ['a root that is none', { root: 5 }, TypeError, 'root: expected text, got 5'],
     ['a root with a wildcard', { root: '#' }, RangeError, 'root: expected a topic prefix'],
@@ -109,12 +111,18 @@ const WRONG: readonly (readonly [string, unknown, typeof TypeError | typeof Rang
       RangeError,
       'limits: expected one of maxConnections,',
     ],
-    ['a limit that is a text', { limits: { maxSessions: '1' } }, RangeError, 'limits.maxSessions'],
+    [
+      'a limit that is a text',
+      { limits: { maxSessions: '1' } },
+      TypeError,
+      'limits.maxSessions: expected a number, got "1"',
+    ],
+    ['a negative limit', { limits: { maxSessions: -1 } }, RangeError, 'limits.maxSessions'],
     [
       'an authenticator that cannot',
       { authenticator: {} },
       TypeError,
-      'authenticator: expected an object with authenticate, got an object',
+      'authenticator: expected an object with authenticate, got Object',
     ],
     [
       'a switch that is a text',
@@ -128,12 +136,13 @@ const WRONG: readonly (readonly [string, unknown, typeof TypeError | typeof Rang
       RangeError,
       'appTopics: expected allow, deny or a list, got "all"',
     ],
+    ['a filter that is none', { appTopics: ['a', 5] }, TypeError, 'appTopics[1]: expected text'],
     ['filters that are none', { appTopics: 5 }, TypeError, 'appTopics: expected a list, got 5'],
     [
       'a Redis without a URL',
       { cluster: {} },
       TypeError,
-      'cluster.url: expected the URL of Redis, got nothing',
+      'cluster.url: expected the URL of Redis, got undefined',
     ],
     [
       'half a logger',
@@ -145,7 +154,7 @@ const WRONG: readonly (readonly [string, unknown, typeof TypeError | typeof Rang
       'a clock that is a function',
       { clock: Date.now },
       TypeError,
-      'clock: expected an object with now and after, got a function',
+      'clock: expected an object with now and after, got Function',
     ],
   ]
 
