@@ -10,7 +10,7 @@ export function didYouMean(misspelt: string, names: readonly string[]): string {
 }
 
 function nearest(misspelt: string, names: readonly string[]): string | undefined {
-  const near = Math.max(2, Math.floor(misspelt.length / 3))
+  const near = Math.max(1, Math.floor(misspelt.length / 3))
   let best: string | undefined
   let least = near + 1
   for (const name of names) {

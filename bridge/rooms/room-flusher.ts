@@ -1,6 +1,6 @@
 import type { Cancel, Clock } from '../../runtime/clock.ts'
 import { restAfterFlush, type RoomPace } from '../core/index.ts'
-import type { Hearing } from '../sharing/hearing.ts'
+import type { Sharing } from '../sharing/sharing.ts'
 import type { Publisher } from '../publisher.ts'
 import type { Store } from '../store/store.ts'
 
@@ -22,7 +22,7 @@ export interface RoomFlusherOptions {
   readonly clock: Clock
   readonly pace: RoomPace
   /** Where bridges share a store: whether what it says may be shown. */
-  readonly sharing?: { readonly hearing: Hearing } | undefined
+  readonly sharing?: Pick<Sharing, 'hearing' | 'whenTold'> | undefined
   /** A dependency failed; the room stays dirty. */
   readonly onError: (error: unknown) => void
 }
@@ -66,7 +66,7 @@ export function createRoomFlusher(options: RoomFlusherOptions): RoomFlusher {
   }
 
   async function flush(room: string): Promise<void> {
-    await sharing?.hearing.whenSteady()
+    await sharing?.whenTold()
     const now = clock.now()
     const size = await store.roomSize(room)
     rest(room, now, restAfterFlush(size, pace))

@@ -24,6 +24,11 @@ export interface LostStore {
   fill(until: number): Promise<void>
   /** It was filled, by this bridge or another one. */
   noteFilled(): void
+  /**
+   * Resolves when whoever is there has been heard again since it was filled: until then rooms may lack who came last,
+   * whom readers have been shown.
+   */
+  whenHeard(): Promise<void>
   /** Before the roll is called: hears who does not answer it, if this bridge has filled the store. */
   hearForeign(): Promise<void>
   /** After it: says again what the store has lost and nobody else says. Tried again when it fails. */
@@ -65,6 +70,15 @@ export function createLostStore(options: LostStoreOptions): LostStore {
   let wasFilled = false
   /** Whether it was this bridge. */
   let isMine = false
+  let isHeard = true
+  let waiters: (() => void)[] = []
+
+  function heardAll(): void {
+    isHeard = true
+    const woken = waiters
+    waiters = []
+    for (const wake of woken) wake()
+  }
 
   /** Whether somebody came who may still be there. */
   function isArrival({ document: { status, broker } }: LastWord): boolean {
@@ -102,6 +116,10 @@ export function createLostStore(options: LostStoreOptions): LostStore {
     },
     noteFilled() {
       wasFilled = true
+      isHeard = false
+    },
+    async whenHeard() {
+      if (!isHeard) await new Promise<void>((resolve) => void waiters.push(resolve))
     },
     async hearForeign() {
       if (!isMine) return
@@ -121,6 +139,7 @@ export function createLostStore(options: LostStoreOptions): LostStore {
       const since = clock.now()
       try {
         await options.lateEnds.released()
+        heardAll()
         await repeatEnds()
         await correctShown(options)
         if (mine) await endStandIns(since)

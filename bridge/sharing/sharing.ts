@@ -19,6 +19,8 @@ export interface Sharing {
   readonly mayJudge: boolean
   /** Whether what readers have is what the store says, or will be. */
   readonly isFresh: boolean
+  /** Resolves when what the store says of rooms may be shown. */
+  whenTold(): Promise<void>
   /** Makes sure that the store has its data; resolves to the brokers that have to be heard, or are lost. */
   start(): Promise<readonly string[]>
   /** The link is up: publishes what was left, says that presence is fresh, calls the roll. */
@@ -105,6 +107,7 @@ export function createSharing(options: SharingOptions): Sharing {
   /** Since when the store was away, until that is over. */
   let awaySince = 0
   let wasAway = false
+  let isClosed = false
 
   function onBack(ms: number): void {
     logger.warn({ ms }, 'the store answers again')
@@ -134,6 +137,12 @@ export function createSharing(options: SharingOptions): Sharing {
     },
     get isFresh() {
       return catchingUp.isFresh
+    },
+    async whenTold() {
+      do {
+        await hearing.whenSteady()
+        await lostStore.whenHeard()
+      } while (!hearing.steady && !isClosed)
     },
     async start() {
       await hearing.start()
@@ -165,6 +174,7 @@ export function createSharing(options: SharingOptions): Sharing {
       waitingInputs: window.open,
     }),
     close() {
+      isClosed = true
       catchingUp.close()
       hearing.close()
       lateEnds.close()

@@ -200,6 +200,27 @@ describe('a bridge on a shared store', () => {
       world.link.send(`presence/${topic}`, document, true)
     }
 
+    it('shows no room before those at its own broker have been heard again', async () => {
+      await online('ann/tab', 'c1', { rooms })
+      await online('bob/tab', 'd1')
+      await world.wait(2)
+      told()
+      shared.empty()
+      shared.makeGoodElsewhere()
+      await world.clock.advance(1300)
+      // Somebody comes into the room of which the other bridge knew nothing.
+      await online('bob/tab', 'd1', { rooms })
+      await world.clock.advance(300)
+      expect(told().filter((line) => line.startsWith('rooms/'))).to.deep.equal([])
+      await answer(world, 'b1', {
+        'ann/tab': { connection: 'c1', rooms, stamp: ++stamp },
+        'bob/tab': { connection: 'd1', rooms, stamp: ++stamp },
+      })
+      await world.wait(10)
+      expect(world.retained('rooms/lobby')).to.include({ size: 2 })
+      expect(told()).to.not.include('rooms/lobby/members/ann')
+    })
+
     it('ends whom it shows and nobody knows', async () => {
       const version = world.clock.now() + 1
       show('users/ghost', { ...GHOST, connections: 1, data: null, version })
