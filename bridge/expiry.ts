@@ -30,8 +30,8 @@ const HOLD_MS = 500
 const NOBODY: ReadonlySet<string | null> = new Set()
 
 /**
- * Creates it. While the broker of a connection in grace is not heard, nobody knows whether the client has come back
- * there: it may live, and be cut off from us. So the grace is moved, until the broker is heard again or is lost.
+ * Creates it. While a broker is not heard, nobody knows who has come back there: it may live, and be cut off from us.
+ * So graces are moved, until the broker is heard again or is lost.
  */
 export function createExpiry({ store, users, roster, witness, clock }: ExpiryOptions): Expiry {
   let silent = NOBODY
@@ -44,8 +44,9 @@ export function createExpiry({ store, users, roster, witness, clock }: ExpiryOpt
       const unsure = new Set([...(roster?.unsure() ?? []), ...silent])
       if (unsure.size > 0) {
         const state = (await store.loadUser(user))?.state
+        // A client may come back at whichever broker of ours it likes.
         const isUnsure = state?.connections.some(
-          ({ status, broker }) => status === 'grace' && unsure.has(broker),
+          ({ status, broker }) => status === 'grace' && (broker !== null || unsure.has(null)),
         )
         // Another bridge may have moved it already.
         const isDue = state !== undefined && (nextDeadline(state) ?? Infinity) <= clock.now()
