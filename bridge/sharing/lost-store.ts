@@ -71,6 +71,8 @@ export function createLostStore(options: LostStoreOptions): LostStore {
   /** Whether it was this bridge. */
   let isMine = false
   let isHeard = true
+  /** How often it was lost. */
+  let losses = 0
   let waiters: (() => void)[] = []
 
   function heardAll(): void {
@@ -94,15 +96,18 @@ export function createLostStore(options: LostStoreOptions): LostStore {
 
   /** Those who have not announced themselves have gone, unless their broker has gone, too. */
   async function endStandIns(since: number): Promise<void> {
+    const loss = losses
     await new Promise<void>((resolve) => {
       clock.after(since + ANNOUNCED_MS - clock.now(), resolve)
     })
-    if (!isSteady() || !options.isUp() || !options.isComplete()) return
+    // When it was lost once more they stand in anew.
+    if (loss !== losses || !isSteady() || !options.isUp() || !options.isComplete()) return
     await inSlices(await store.usersOfBroker(null), (user) => options.endStandIn(user))
   }
 
   return {
     async fill(until) {
+      losses++
       const remains = await readRemains(link, topics)
       logger.info(
         { users: remains.users.size },
@@ -117,6 +122,7 @@ export function createLostStore(options: LostStoreOptions): LostStore {
     noteFilled() {
       wasFilled = true
       isHeard = false
+      losses++
     },
     async whenHeard() {
       if (!isHeard) await new Promise<void>((resolve) => void waiters.push(resolve))

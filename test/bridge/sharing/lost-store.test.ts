@@ -309,6 +309,23 @@ describe('a bridge on a shared store', () => {
     expect(world.retained('users/ann/status')).to.equal('online')
   })
 
+  it('holds them as long anew when it is lost once more', async () => {
+    await online('bob/tab', 'd1')
+    await world.wait(70)
+    await lose(() => shared.empty())
+    await answer(world, 'b1')
+    await world.wait(4.6)
+    shared.break()
+    shared.empty()
+    shared.onLack = () => {}
+    await world.clock.advance(400)
+    await answer(world, 'b1')
+    await world.wait(4.5)
+    expect(world.retained('users/bob/status')).to.equal('online')
+    await world.wait(3)
+    expect(world.retained('users/bob/status')).to.equal('offline')
+  })
+
   it('holds whom it restored for the whole grace when a broker was lost', async () => {
     world.brokers.add('b2')
     await online('bob/tab', 'd1', { broker: 'b2' })
