@@ -35,6 +35,8 @@ export interface HearingOptions {
   readonly onLacking: () => Promise<void>
   /** The store has been made good, here or by another bridge. */
   readonly onRestored: () => void
+  /** The store does not answer, or its connection is lost. */
+  readonly onSilent: () => void
   /** The store answers again, after this long without. */
   readonly onBack: (ms: number) => void
   /** It is steady again. */
@@ -91,10 +93,13 @@ export function createHearing(options: HearingOptions): Hearing {
   let closed = false
 
   // However short the silence is: what is asked next may find another store.
-  shared.onLost(() => {
-    silentSince ??= clock.now()
+  shared.onLost(() => fallSilent(clock.now()))
+
+  function fallSilent(since: number): void {
+    if (silentSince === null) options.onSilent()
+    silentSince ??= since
     settle(false)
-  })
+  }
 
   function settle(isSteady: boolean): void {
     if (steady === isSteady) return
@@ -112,10 +117,7 @@ export function createHearing(options: HearingOptions): Hearing {
   /** Asks the store; what takes too long is noted as silence while it lasts. */
   async function ask<T>(question: () => Promise<T>): Promise<T> {
     const since = clock.now()
-    const stop = clock.after(SILENT_MS, () => {
-      silentSince ??= since
-      settle(false)
-    })
+    const stop = clock.after(SILENT_MS, () => fallSilent(since))
     try {
       return await question()
     } finally {

@@ -85,6 +85,7 @@ export function createSharing(options: SharingOptions): Sharing {
     },
     onLacking: () => lostStore.fill(awaySince),
     onRestored: () => lostStore.noteFilled(),
+    onSilent: () => logger.warn({}, 'the store does not answer; presence waits for it'),
     onBack,
     onSteady,
     onError,

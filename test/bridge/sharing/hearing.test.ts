@@ -66,6 +66,7 @@ describe('a bridge that looks whether its store has its data', () => {
       onDeaf: () => makeGood(),
       onLacking: () => makeGood(),
       onRestored: () => note('is restored'),
+      onSilent: () => note('is silent'),
       onBack: (ms) => note(`is back after ${ms}`),
       onSteady: () => note('steady'),
       onError: (error) => note(String(error)),

@@ -114,6 +114,15 @@ describe('a bridge on a shared store', () => {
       expect(await shared.store.allUsers()).to.deep.equal(['ann'])
     })
 
+    it('says in the log when it goes, once, and when it is back', async () => {
+      await lose(empty)
+      const lines = world.logs.map(({ message }) => message)
+      expect(lines.filter((line) => /does not answer|answers again/.test(line))).to.deep.equal([
+        'the store does not answer; presence waits for it',
+        'the store answers again',
+      ])
+    })
+
     it('tells why they went who went while it was away', async () => {
       await online('ann/tab', 'c1', { rooms })
       await online('bob/tab', 'd1', { rooms })
