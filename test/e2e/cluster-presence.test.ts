@@ -154,7 +154,9 @@ describe('a broker that is to be one of several', function () {
     const url = `redis://127.0.0.1:${await freePort()}`
     const ports = ['--mqtt-port', '0', '--http-port', '0']
     const { code, stderr } = await runCli(['--cluster', '--redis', url, ...ports]).ended
-    expect(stderr).to.equal(
+    const [waiting = '', ...rest] = stderr.split('\n')
+    expect(JSON.parse(waiting)).to.include({ level: 'warn', msg: 'waiting for Redis' })
+    expect(rest.join('\n')).to.equal(
       `cannot use the Redis at ${url}: nothing listens there; check --redis or PRESENCE_REDIS_URL\n`,
     )
     expect(code).to.equal(1)
