@@ -81,7 +81,10 @@ export async function connectMqttLink(options: MqttLinkOptions): Promise<Link> {
     })
     client = session
     let isUp = false
-    let told = Promise.resolve()
+    /** Counts what begins and ends of them. */
+    let connections = 0
+    /** Whether the bridge was told that the link is up: not if it was gone again by then. */
+    let told = Promise.resolve(false)
     /** For how long the broker had been running when it last said so, in seconds. */
     let uptime = 0
     const firstUp = new Promise<void>((resolve, reject) => {
@@ -107,7 +110,9 @@ export async function connectMqttLink(options: MqttLinkOptions): Promise<Link> {
         uptime = secondsOf(message) ?? uptime
         return acknowledge()
       }
-      told.then(() => handlers.onMessage(message)).then(() => acknowledge(), acknowledge)
+      told
+        .then((isTold) => (isTold ? handlers.onMessage(message) : undefined))
+        .then(() => acknowledge(), acknowledge)
     }
     session.connect()
     await firstUp
@@ -119,9 +124,14 @@ export async function connectMqttLink(options: MqttLinkOptions): Promise<Link> {
       await to.subscribeAsync([...filters], { qos: 1 })
     }
 
-    async function up(hasSession: boolean): Promise<void> {
+    async function up(hasSession: boolean): Promise<boolean> {
+      const mine = ++connections
+      const resumed = hasSession && !(await wasRestarted())
+      // It may have gone again meanwhile.
+      if (mine !== connections) return false
       isUp = true
-      await handlers.onUp(hasSession && !(await wasRestarted()))
+      await handlers.onUp(resumed)
+      return true
     }
 
     /**
@@ -137,6 +147,7 @@ export async function connectMqttLink(options: MqttLinkOptions): Promise<Link> {
     }
 
     function onClose(): void {
+      connections++
       if (!isUp) return
       isUp = false
       if (!closed) handlers.onDown()

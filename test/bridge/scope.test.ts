@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { createUserState, resolvePolicy, step } from '../../bridge/core/index.ts'
-import { answer, createShared, type Shared } from './shared.ts'
+import { answer, createShared, type Shared } from './shared-store.ts'
 import { saveOf } from './store/samples.ts'
 import { World } from './world.ts'
 

@@ -5,7 +5,7 @@ import type { SharedStore, SilentBridge } from '../../../bridge/store/store.ts'
 import { createTopics } from '../../../protocol/index.ts'
 import { silentLogger } from '../../../runtime/logger.ts'
 import { MemoryLink } from '../../helpers/memory-link.ts'
-import { createShared } from '../shared.ts'
+import { createShared } from '../shared-store.ts'
 
 describe('which bridges are there', () => {
   let link: MemoryLink

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import type { Store } from '../../../bridge/index.ts'
-import { answer, createShared, type Shared } from '../shared.ts'
+import { answer, createShared, type Shared } from '../shared-store.ts'
 import { saveOf } from '../store/samples.ts'
 import { iso, World } from '../world.ts'
 
