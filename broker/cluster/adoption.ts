@@ -14,6 +14,8 @@ export interface AdoptedSession {
   /** The last connection that had the client id, and the number of its claim. */
   readonly connection: string
   readonly number: number
+  /** How often it was taken over since that claim. */
+  readonly heirs: number
 }
 
 /** What is to be done with the sessions of a broker that has died. */
@@ -45,9 +47,10 @@ export interface AdopterOptions {
   readonly adoptClient: Script
   /** The number of the last entry that was read. */
   readonly position: () => number
-  readonly load: (clientId: string) => Promise<SessionContent | undefined>
+  /** Takes a session from Redis. */
+  readonly take: (clientId: string) => Promise<SessionContent | undefined>
   readonly catchUp: (handover: Handover, then: (entries: readonly Entry[]) => void) => Promise<void>
-  /** Puts a session that was loaded into the store. */
+  /** Puts a session that was taken into the store. */
   readonly restore: (clientId: string, content: SessionContent) => void
   readonly replay: (clientIds: ReadonlySet<string>, entries: readonly Entry[]) => void
   /** Puts the session that is here, or none, in the place of the one in Redis. */
@@ -85,12 +88,12 @@ export function createAdopter(options: AdopterOptions): Adopter {
     const answer = (await options.adoptClient(
       [keys.clients, keys.sessions],
       [clientId, dead, broker, String(keptMs)],
-    )) as readonly [string, number, string, string] | null
-    const content = answer && (await options.load(clientId))
+    )) as readonly [string, number, string, string, number] | null
+    const content = answer && (await options.take(clientId))
     if (!answer || !content) return undefined
-    const [user, left, connection, number] = answer
+    const [user, left, connection, number, heirs] = answer
     return {
-      session: { clientId, user, keptMs: left, connection, number: Number(number) },
+      session: { clientId, user, keptMs: left, connection, number: Number(number), heirs },
       content,
     }
   }

@@ -20,6 +20,8 @@ export interface ToldClaim {
   readonly user: string
   /** Until when the session of an absent client is kept, by Redis' clock. */
   readonly until: number | undefined
+  /** How often the session was taken over from a broker that had died, since it was claimed. */
+  readonly heirs: number
 }
 
 /** What a broker says to Redis about client ids; throws when Redis does not answer. */
@@ -71,10 +73,10 @@ export function createClaimScripts(options: ClaimScriptsOptions): ClaimScripts {
       if (verdict !== 'granted') return verdict
       return { number, ...readPrevious(previous, silence), hasSession: hasSession === 1 }
     },
-    async reclaim(clientId, { connection, number, user, until = '' }) {
+    async reclaim(clientId, { connection, number, user, until = '', heirs }) {
       const [verdict, previous = '', silence = -1] = (await options.reclaim(
         [keys.clients, keys.brokers, keys.head],
-        [clientId, broker, connection, user, String(number), String(until)],
+        [clientId, broker, connection, user, String(number), String(until), String(heirs)],
       )) as readonly ['granted' | 'refused' | 'older', string?, number?]
       if (verdict !== 'granted') return verdict
       return { number, ...readPrevious(previous, silence) }

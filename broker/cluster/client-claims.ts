@@ -191,7 +191,7 @@ export function createClientClaims(options: ClientClaimsOptions): ClientClaims {
       const { number } = answer
       if (isWanted()) {
         const before = beforeOf(clientId)
-        const certain = { until: undefined, isAssumed: false, isKnown: true }
+        const certain = { until: undefined, heirs: 0, isAssumed: false, isKnown: true }
         claims.set(clientId, { connection, number, user, ...certain, before })
         untold.delete(clientId)
       } else {
@@ -207,8 +207,8 @@ export function createClientClaims(options: ClientClaimsOptions): ClientClaims {
       const before = isGranted ? mine.before : beforeOf(clientId)
       const number = Math.max(last, isGranted ? mine.number : (mine?.number ?? -1) + 1)
       const isKnown = mayBeKnown(clientId)
-      const entry = { connection, number, user, until: undefined, isAssumed: true, isKnown, before }
-      claims.set(clientId, entry)
+      const unsure = { until: undefined, heirs: 0, isAssumed: true, isKnown }
+      claims.set(clientId, { connection, number, user, ...unsure, before })
       untold.set(clientId, number)
       return number
     },
@@ -252,10 +252,10 @@ export function createClientClaims(options: ClientClaimsOptions): ClientClaims {
       const mine = claims.get(clientId)
       return mine === undefined || mine.number < claim
     },
-    adopted({ clientId, user, keptMs, connection, number }) {
+    adopted({ clientId, user, keptMs, connection, number, heirs }) {
       const certain = { isAssumed: false, isKnown: true, before: undefined }
       const until = Math.round(now() + Math.min(keptMs, LONGEST_MS))
-      claims.set(clientId, { connection, number, user, until, ...certain })
+      claims.set(clientId, { connection, number, user, until, heirs, ...certain })
     },
     forget,
     unsure: (mayHaveLost) =>

@@ -147,6 +147,7 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
     scripts,
     position,
     unread: () => log.unread(),
+    isUp,
     onError: (error) => logger.debug({ error: String(error) }, 'could not write sessions'),
   })
   const membership = createMembership({

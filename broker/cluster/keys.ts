@@ -29,7 +29,7 @@ export interface ClusterKeys {
   wills(broker: string): string
   /** The same of one that is gone: wills that are not published yet. */
   orphans(broker: string): string
-  /** Hash: what is kept of one session, field by field. */
+  /** Hash: what is kept of one session, field by field; `o`, the broker that writes it. */
   session(clientId: string): string
 }
 

@@ -13,6 +13,9 @@ export interface ClusterScripts {
   readonly releaseClient: Script
   readonly adoptClient: Script
   readonly forgetSession: Script
+  readonly writeSession: Script
+  /** Answers in bytes. */
+  readonly takeSession: Script
 }
 
 /** Loads them. */
@@ -29,5 +32,7 @@ export function loadClusterScripts(redis: RedisConnection): ClusterScripts {
     releaseClient: load('release-client'),
     adoptClient: load('adopt-client'),
     forgetSession: load('forget-session'),
+    writeSession: load('write-session'),
+    takeSession: load('take-session', 'bytes'),
   }
 }

@@ -28,10 +28,8 @@ export function encodeField(
 ): Buffer | undefined {
   const name = field.slice(2)
   switch (field[0]) {
-    case 's': {
-      const subscription = store.subscriptionOf(clientId, name)
-      return subscription && Buffer.from(JSON.stringify(subscription))
-    }
+    case 's':
+      return encodeSubscription(store.subscriptionOf(clientId, name))
     case 'q': {
       const packet = store.queueOf(clientId)?.get(name)
       return packet && encodeQueued(packet, order)
@@ -41,6 +39,13 @@ export function encodeField(
     default:
       return store.hasSession(clientId) ? Buffer.from('1') : undefined
   }
+}
+
+/** Encodes the field of a subscription. */
+export function encodeSubscription(
+  subscription: SessionSubscription | undefined,
+): Buffer | undefined {
+  return subscription && Buffer.from(JSON.stringify(subscription))
 }
 
 function encodeQueued(packet: OutgoingPacket, order: number): Buffer {
@@ -86,6 +91,7 @@ export function decodeSession(fields: readonly Buffer[]): SessionContent | undef
     const name = field.slice(2)
     if (!value) continue
     if (field[0] === 'k') isThere = true
+    else if (field[0] === 'o') continue
     else if (field[0] === 'i') incoming.push(Number(name))
     else if (field[0] === 'q') queue.push({ key: name, ...decodeQueued(value) })
     else subscriptions.push(JSON.parse(String(value)) as SessionSubscription)

@@ -2,23 +2,23 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock } from '../../runtime/clock.ts'
 import type { RedisConnection } from '../../runtime/redis/connection.ts'
 import type { MemoryPersistence } from '../persistence/memory-persistence.ts'
-import type { SessionField } from '../persistence/session-persistence.ts'
+import type { SessionField, SessionSubscription } from '../persistence/session-persistence.ts'
 import type { ClusterKeys } from './keys.ts'
 import type { ClusterScripts } from './scripts.ts'
-import { encodeField } from './session-fields.ts'
+import { encodeField, encodeSubscription } from './session-fields.ts'
 
 /** Writes what changes in the sessions that are here to Redis: subscriptions at once, messages a moment later. */
 export interface SessionWriter {
   /** All of a session has to be written. */
   writeAll(clientId: string): void
-  /** A session is here now that is in Redis as it is. */
+  /** A session is here now that was in Redis: it is written anew, in the order that it has now. */
   restored(clientId: string): void
   /** A session is another broker's: nothing of it is written any more. */
   forget(clientId: string): void
   /** Writes what has changed. */
   flush(): Promise<void>
-  /** Writes one session until nothing of it is left to write. */
-  finish(clientId: string): Promise<void>
+  /** Writes one session until nothing of it is left to write, and calls `then` in the turn in which that is so. */
+  finish<T>(clientId: string, then: () => T): Promise<T>
   close(): void
 }
 
@@ -29,9 +29,11 @@ export interface SessionWriterOptions {
   readonly keys: ClusterKeys
   readonly clock: Clock
   readonly store: MemoryPersistence
-  readonly scripts: Pick<ClusterScripts, 'forgetSession'>
+  readonly scripts: Pick<ClusterScripts, 'forgetSession' | 'writeSession'>
   /** The number of the entry of the log up to which everything is in the sessions. */
   readonly position: () => number
+  /** Whether Redis has answered lately; else nobody waits for it. */
+  readonly isUp: () => boolean
   readonly onError: (error: unknown) => void
 }
 
@@ -40,6 +42,9 @@ type Changed = readonly [clientId: string, fields: Iterable<SessionField>]
 /** How often what has changed is written, in milliseconds. */
 const FLUSH_MS = 50
 
+/** How long a client waits for its SUBACK or UNSUBACK until Redis has the subscription, in milliseconds. */
+const TOLD_MS = 1000
+
 /** Sessions that are written at once. */
 const SLICE = 500
 
@@ -47,6 +52,8 @@ const SLICE = 500
 export function createSessionWriter(options: SessionWriterOptions): SessionWriter {
   const { broker, redis, keys, clock, store, scripts, position, onError } = options
   const dirty = new Map<string, Set<SessionField>>()
+  /** Subscriptions as they will be when they are written. */
+  const coming = new Map<string, Map<string, SessionSubscription | undefined>>()
   const wiped = new Set<string>()
   /** Those of which something may be in Redis. */
   const written = new Set<string>()
@@ -55,23 +62,52 @@ export function createSessionWriter(options: SessionWriterOptions): SessionWrite
   const orders = new Map<string, Map<SessionField, number>>()
   let writtenPosition = -1
   let isClosed = false
-  let isUrgent = false
-  let isAskedAgain = false
+  let soon: Promise<void> | undefined
+  /** Does not reject: what has failed is written again. */
   let isFlushing: Promise<void> | undefined
   let cancel = (): void => {}
 
   store.watch({
+    // A session and its subscriptions are in no log: what its client is told of them must not be lost.
+    async changing(clientId, changes) {
+      const own = coming.get(clientId) ?? new Map<string, SessionSubscription | undefined>()
+      coming.set(clientId, own)
+      for (const [filter, subscription] of changes) own.set(filter, subscription)
+      mark(
+        clientId,
+        Array.from(changes.keys(), (filter) => `s:${filter}` as const),
+      )
+      if (options.isUp()) await withinBound(writeSoon().catch(onError))
+      if (coming.get(clientId) !== own) return
+      // What is told of meanwhile is not here yet.
+      for (const [filter, subscription] of changes) {
+        if (own.get(filter) === subscription) own.delete(filter)
+      }
+      if (own.size === 0) coming.delete(clientId)
+    },
     changed(clientId, field) {
       mark(clientId, [field])
-      // A session and its subscriptions are in no log: what its client is told of them must not be lost.
       if (field === 'k' || field.startsWith('s')) writeSoon().catch(onError)
     },
     wiped(clientId) {
-      dirty.delete(clientId)
-      orders.delete(clientId)
+      forget(clientId)
       if (written.delete(clientId)) wiped.add(clientId)
     },
   })
+
+  /** Redis may not answer. */
+  function withinBound(told: Promise<void>): Promise<void> {
+    return new Promise((resolve) => {
+      const giveUp = clock.after(TOLD_MS, resolve)
+      void told.then(resolve).finally(giveUp)
+    })
+  }
+
+  function forget(clientId: string): void {
+    dirty.delete(clientId)
+    orders.delete(clientId)
+    coming.delete(clientId)
+  }
 
   /** These fields have to be written. */
   function mark(clientId: string, fields: Iterable<SessionField>): void {
@@ -111,19 +147,18 @@ export function createSessionWriter(options: SessionWriterOptions): SessionWrite
     for (const [clientId] of changed) dirty.delete(clientId)
     // Those that are not here any more are another broker's to write.
     const isHere = ([clientId]: Changed): boolean => store.hasSession(clientId)
-    const sent = changed.filter(isHere).flatMap((session) => writeSession(...session))
+    const sent = changed.filter(isHere).map((session) => writeSession(...session))
     await allOf(sent, () => {
       for (const session of changed.filter(isHere)) mark(...session)
     })
   }
 
-  function writeSession(clientId: string, fields: Iterable<SessionField>): Promise<unknown>[] {
-    const key = keys.session(clientId)
+  function writeSession(clientId: string, fields: Iterable<SessionField>): Promise<unknown> {
     written.add(clientId)
     const set: (string | Buffer)[] = []
     const gone: string[] = []
     for (const field of fields) {
-      const value = encodeField(store, clientId, field, orderOf(clientId, field))
+      const value = encode(clientId, field)
       if (value) {
         set.push(field, value)
       } else {
@@ -131,13 +166,17 @@ export function createSessionWriter(options: SessionWriterOptions): SessionWrite
         orders.get(clientId)?.delete(field)
       }
     }
-    const sent: Promise<unknown>[] = []
-    if (set.length > 0) {
-      sent.push(redis.send(key, ['HSET', key, ...set]))
-      if (set.includes('k')) sent.push(redis.send(key, ['SADD', keys.sessions, clientId]))
-    }
-    if (gone.length > 0) sent.push(redis.send(key, ['HDEL', key, ...gone]))
-    return sent
+    return scripts.writeSession(
+      [keys.clients, keys.session(clientId), keys.sessions],
+      [clientId, broker, String(set.length / 2), ...set, ...gone],
+    )
+  }
+
+  function encode(clientId: string, field: SessionField): Buffer | undefined {
+    const filter = field.slice(2)
+    const told = coming.get(clientId)
+    if (field[0] === 's' && told?.has(filter)) return encodeSubscription(told.get(filter))
+    return encodeField(store, clientId, field, orderOf(clientId, field))
   }
 
   function orderOf(clientId: string, field: SessionField): number {
@@ -152,28 +191,25 @@ export function createSessionWriter(options: SessionWriterOptions): SessionWrite
   /** One writes after the other. */
   async function inTurn(run: () => Promise<void>): Promise<void> {
     while (isFlushing) await isFlushing
-    isFlushing = run().finally(() => (isFlushing = undefined))
-    await isFlushing
+    const result = run()
+    isFlushing = result.catch(() => {}).finally(() => (isFlushing = undefined))
+    await result
   }
 
   function flush(): Promise<void> {
     return inTurn(write)
   }
 
-  /** Once for all that changes in one turn, and until that is over. */
-  async function writeSoon(): Promise<void> {
-    isAskedAgain = true
-    if (isUrgent) return
-    isUrgent = true
-    try {
-      while (isAskedAgain && !isClosed) {
-        await nextTurn()
-        isAskedAgain = false
-        await flush()
-      }
-    } finally {
-      isUrgent = false
-    }
+  /** Once for all that changes in one turn, and while something else is written. */
+  function writeSoon(): Promise<void> {
+    return (soon ??= writeNext())
+  }
+
+  async function writeNext(): Promise<void> {
+    await nextTurn()
+    while (isFlushing) await isFlushing
+    soon = undefined
+    if (!isClosed) await flush()
   }
 
   function schedule(): void {
@@ -190,22 +226,23 @@ export function createSessionWriter(options: SessionWriterOptions): SessionWrite
   return {
     writeAll,
     restored(clientId) {
-      orders.delete(clientId)
-      written.add(clientId)
-    },
-    forget(clientId) {
       dirty.delete(clientId)
       orders.delete(clientId)
+      written.add(clientId)
+      writeAll(clientId)
+    },
+    forget(clientId) {
+      forget(clientId)
       written.delete(clientId)
     },
     flush,
-    async finish(clientId) {
+    async finish(clientId, then) {
       await flush()
       // Faster than everything together: messages may come all the time.
       for (;;) {
         while (isFlushing) await isFlushing
         const fields = dirty.get(clientId)
-        if (!fields) return
+        if (!fields) return then()
         await inTurn(() => writeChanged([[clientId, fields]]))
       }
     },

@@ -56,11 +56,16 @@ export interface SharedSessionsOptions {
   readonly keys: ClusterKeys
   readonly clock: Clock
   readonly store: MemoryPersistence
-  readonly scripts: Pick<ClusterScripts, 'adoptClient' | 'forgetSession'>
+  readonly scripts: Pick<
+    ClusterScripts,
+    'adoptClient' | 'forgetSession' | 'takeSession' | 'writeSession'
+  >
   /** The number of the last entry that was read. */
   readonly position: () => number
   /** Messages above QoS 0 of this broker that it has not yet read in the log. */
   readonly unread: () => Iterable<EmittedPacket>
+  /** Whether Redis has answered lately. */
+  readonly isUp: () => boolean
   readonly onError: (error: unknown) => void
 }
 
@@ -99,10 +104,15 @@ export function createSharedSessions(options: SharedSessionsOptions): SharedSess
 
   /** Puts into sessions what they have missed. In one turn with taking them over, so that nothing is lost. */
   function replay(clientIds: ReadonlySet<string>, entries: readonly Entry[]): void {
-    for (const entry of entries) {
-      if (isForAbsent(entry)) enqueue(clientIds, decodeEntryMessage(entry))
+    const packets = [...entries.filter(isForAbsent).map(decodeEntryMessage), ...unread()]
+    const early = new Map([...clientIds].map((id) => [id, new Set(store.queueOf(id)?.keys())]))
+    for (const packet of packets) enqueue(clientIds, packet)
+    const inOrder = packets.map(keyOf)
+    for (const [clientId, keysBefore] of early) {
+      // A broker that could not say how far it got may have written later ones than were known.
+      store.queueOf(clientId)?.arrange(inOrder, keysBefore)
+      writer.restored(clientId)
     }
-    for (const packet of unread()) enqueue(clientIds, packet)
   }
 
   function enqueue(clientIds: ReadonlySet<string>, packet: EmittedPacket): void {
@@ -113,15 +123,15 @@ export function createSharedSessions(options: SharedSessionsOptions): SharedSess
     store.enqueue(missing, packet)
   }
 
-  async function load(clientId: string) {
-    const key = keys.session(clientId)
-    return decodeSession((await redis.sendForBytes(key, ['HGETALL', key])) as readonly Buffer[])
+  /** From here on nobody else writes it. */
+  async function take(clientId: string) {
+    const fields = await scripts.takeSession([keys.session(clientId)], [options.broker])
+    return decodeSession(fields as readonly Buffer[])
   }
 
   function restore(clientId: string, content: SessionContent): void {
     // What is here is of an earlier stay, if this broker was not running when the session went.
     store.dropSession(clientId)
-    writer.restored(clientId)
     store.restoreSession(clientId, content)
   }
 
@@ -146,7 +156,7 @@ export function createSharedSessions(options: SharedSessionsOptions): SharedSess
   const adopter = createAdopter({
     ...options,
     adoptClient: scripts.adoptClient,
-    load,
+    take,
     catchUp,
     restore,
     replay,
@@ -159,7 +169,7 @@ export function createSharedSessions(options: SharedSessionsOptions): SharedSess
   })
   return {
     async fetch(clientId, handover, isWanted) {
-      const content = await load(clientId)
+      const content = await take(clientId)
       if (!content) return
       await catchUp(handover, (entries) => {
         if (!isWanted()) return
@@ -169,9 +179,10 @@ export function createSharedSessions(options: SharedSessionsOptions): SharedSess
     },
     async handOver(clientId) {
       await adopter.settled(clientId)
-      await writer.finish(clientId)
-      drop(clientId)
-      return position()
+      return writer.finish(clientId, () => {
+        drop(clientId)
+        return position()
+      })
     },
     end,
     replace,

@@ -3,9 +3,14 @@ import { Readable } from 'node:stream'
 import type { AedesPublishPacket, Subscription } from 'aedes'
 
 import type { OutgoingPacket, OutgoingPubrel, PacketReference } from './outgoing-queue.ts'
+import { PendingChanges } from './pending-changes.ts'
 import type { SessionClient } from './session-client.ts'
 import type { SessionRecipient } from './session-queues.ts'
-import type { SessionSubscription } from './session-subscriptions.ts'
+import {
+  isSameSubscription,
+  subscriptionOf,
+  type SessionSubscription,
+} from './session-subscriptions.ts'
 import { Sessions } from './sessions.ts'
 import { settle } from './settled.ts'
 
@@ -23,6 +28,9 @@ export interface SessionPersistenceOptions {
 /** The sessions as Aedes asks for them: subscriptions, and messages above QoS 0. */
 export class SessionPersistence extends Sessions {
   readonly #isSentByFanout: boolean
+  readonly #pending = new PendingChanges<SessionSubscription>((id, changes) =>
+    this.changing(id, changes),
+  )
 
   constructor({ maxQueued = Infinity, isSentByFanout = false }: SessionPersistenceOptions = {}) {
     super(maxQueued)
@@ -31,12 +39,33 @@ export class SessionPersistence extends Sessions {
 
   /** Adds to a session's subscriptions. */
   addSubscriptions(client: SessionClient, added: readonly Subscription[]): Promise<void> {
-    return settle(() => this.subscriptions.add(client.id, added))
+    const { id } = client
+    const changes = new Map<string, SessionSubscription>()
+    for (const subscription of added) {
+      const own = subscriptionOf(id, subscription)
+      if (own && !this.#willBe(own)) changes.set(own.topic, own)
+    }
+    return this.#pending.change(id, changes, () => this.subscriptions.add(id, added))
   }
 
   /** Removes filters from a session's subscriptions. */
-  removeSubscriptions(client: SessionClient, filters: readonly string[]): Promise<void> {
-    return settle(() => this.subscriptions.delete(client.id, filters))
+  removeSubscriptions({ id }: SessionClient, filters: readonly string[]): Promise<void> {
+    const isThere = (filter: string): boolean =>
+      this.#pending.willBe(id, filter, this.subscriptions.get(id, filter)) !== undefined
+    const changes = new Map(filters.filter(isThere).map((filter) => [filter, undefined]))
+    return this.#pending.change(id, changes, () => this.subscriptions.delete(id, filters))
+  }
+
+  /** Whether a subscription is there as it is, or will be. */
+  #willBe(own: SessionSubscription): boolean {
+    const { clientId, topic } = own
+    const known = this.#pending.willBe(clientId, topic, this.subscriptions.get(clientId, topic))
+    return known !== undefined && isSameSubscription(known, own)
+  }
+
+  protected override endSession(client: SessionClient): void {
+    this.#pending.forget(client.id)
+    super.endSession(client)
   }
 
   /** A session's subscriptions, which are restored when its client connects again. */

@@ -46,11 +46,11 @@ export class SessionSubscriptions {
   add(clientId: string, added: readonly Subscription[]): void {
     const stored = getOrCreate(this.#bySession, clientId, () => new Map())
     for (const subscription of added) {
-      if (subscription.qos > 2) continue
       const own = subscriptionOf(clientId, subscription)
+      if (!own) continue
       const before = stored.get(own.topic)
       // All of them, for each of them: what is there already must cost next to nothing.
-      if (before && isSame(before, own)) continue
+      if (before && isSameSubscription(before, own)) continue
       this.#unindex(before)
       stored.set(own.topic, own)
       // Messages are stored for who asked for them above QoS 0.
@@ -130,8 +130,13 @@ export class SessionSubscriptions {
   }
 }
 
-function subscriptionOf(clientId: string, from: Subscription): SessionSubscription {
+/** A subscription as it is stored; undefined when it bears a failure code. */
+export function subscriptionOf(
+  clientId: string,
+  from: Subscription,
+): SessionSubscription | undefined {
   const { topic, qos, rh, rap, nl } = from
+  if (qos > 2) return undefined
   // Aedes puts the Subscription Identifier here; its types do not say so.
   const { subscriptionIdentifier } = from as { subscriptionIdentifier?: number }
   const subscription = { clientId, topic, qos, rh, rap, nl }
@@ -140,7 +145,8 @@ function subscriptionOf(clientId: string, from: Subscription): SessionSubscripti
     : { ...subscription, subscriptionIdentifier }
 }
 
-function isSame(one: SessionSubscription, other: SessionSubscription): boolean {
+/** Whether two of one session mean the same for one filter. */
+export function isSameSubscription(one: SessionSubscription, other: SessionSubscription): boolean {
   return (
     one.qos === other.qos &&
     one.rh === other.rh &&

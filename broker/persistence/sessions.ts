@@ -14,6 +14,14 @@ export type SessionField = 'k' | `s:${string}` | `q:${string}` | `i:${number}`
 
 /** Is told what changes in the sessions that outlive their connection. */
 export interface SessionWatcher {
+  /**
+   * Subscriptions are about to change, to what is told for each filter, or to nothing. They change, and the client
+   * is told so, when this resolves; it does not reject.
+   */
+  changing(
+    clientId: string,
+    changes: ReadonlyMap<string, SessionSubscription | undefined>,
+  ): Promise<void>
   changed(clientId: string, field: SessionField): void
   /** The session has ended. */
   wiped(clientId: string): void
@@ -52,6 +60,15 @@ export class Sessions {
 
   protected changed(clientId: string, field: SessionField): void {
     if (this.#watcher && this.#kept.has(clientId)) this.#watcher.changed(clientId, field)
+  }
+
+  /** Tells what is about to change in the subscriptions of a session; undefined when nobody has to be waited for. */
+  protected changing(
+    clientId: string,
+    changes: ReadonlyMap<string, SessionSubscription | undefined>,
+  ): Promise<void> | undefined {
+    if (!this.#kept.has(clientId)) return undefined
+    return this.#watcher?.changing(clientId, changes)
   }
 
   /** Notes that there is a session, which will outlive its connection. */

@@ -13,6 +13,14 @@ export function settle<T>(operation: () => T): Promise<T> {
   }
 }
 
+/**
+ * Waits for something that does not fail; then runs an operation and hands its outcome to `then` in one turn, as
+ * {@link settle} does.
+ */
+export function settleAfter<T>(ready: Promise<void>, operation: () => T): Promise<T> {
+  return new Settling(ready, operation)
+}
+
 type Outcome<T> = { readonly value: T } | { readonly error: unknown }
 
 /** A promise whose callbacks run where they are attached; otherwise it behaves like a real one. */
@@ -54,6 +62,47 @@ class Settled<T> implements Promise<T> {
           throw reason
         }),
     )
+  }
+}
+
+/** A promise whose callbacks run in the turn in which it is fulfilled. */
+class Settling<T> implements Promise<T> {
+  #settled: Promise<T> | undefined
+  readonly #waiting: ((settled: Promise<T>) => void)[] = []
+
+  constructor(ready: Promise<void>, operation: () => T) {
+    void this.#carryOut(ready, operation)
+  }
+
+  async #carryOut(ready: Promise<void>, operation: () => T): Promise<void> {
+    await ready
+    const settled = settle(operation)
+    this.#settled = settled
+    for (const callBack of this.#waiting) callBack(settled)
+  }
+
+  get [Symbol.toStringTag](): string {
+    return 'Settling'
+  }
+
+  // Being a thenable is its purpose.
+  // oxlint-disable-next-line unicorn/no-thenable
+  then<A = T, B = never>(
+    onFulfilled?: ((value: T) => A | PromiseLike<A>) | null,
+    onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    if (this.#settled) return this.#settled.then(onFulfilled, onRejected)
+    return new Promise((resolve) => {
+      this.#waiting.push((settled) => resolve(settled.then(onFulfilled, onRejected)))
+    })
+  }
+
+  catch<B = never>(onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null): Promise<T | B> {
+    return this.then(undefined, onRejected)
+  }
+
+  finally(onFinally?: (() => void) | null): Promise<T> {
+    return this.then((value) => value).finally(onFinally)
   }
 }
 

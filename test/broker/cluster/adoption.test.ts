@@ -1,28 +1,23 @@
 import { expect } from 'chai'
 import type { AdoptedSession, Adoption } from '../../../broker/cluster/adoption.ts'
 import { encodeMessage } from '../../../broker/cluster/entries.ts'
-import { createClusterKeys } from '../../../broker/cluster/keys.ts'
-import {
-  createSharedSessions,
-  type SharedSessions,
-} from '../../../broker/cluster/shared-sessions.ts'
-import { MemoryPersistence } from '../../../broker/persistence/memory-persistence.ts'
 import { connectRedis, type RedisConnection } from '../../../runtime/redis/connection.ts'
-import { loadScriptFile, type Script } from '../../../runtime/redis/script.ts'
-import { ManualClock } from '../../helpers/manual-clock.ts'
+import type { Script } from '../../../runtime/redis/script.ts'
 import { startRedis, type RedisServer } from '../../helpers/redis.ts'
+import {
+  clusterKeys as keys,
+  startSessions,
+  type BrokerSessions,
+} from '../../helpers/shared-sessions.ts'
 import { onTeardown } from '../../helpers/teardown.ts'
 
-const keys = createClusterKeys('test')
 const A_MINUTE = 60_000
 
 /** How far everybody has read the log, and how far the sessions of the dead broker are written. */
 const READ = 4
 const WRITTEN = 2
 
-interface Broker {
-  readonly sessions: SharedSessions
-  readonly store: MemoryPersistence
+interface Broker extends BrokerSessions {
   readonly adopted: AdoptedSession[]
   /** Client ids that somebody has here. */
   readonly taken: Set<string>
@@ -53,26 +48,9 @@ describe('the sessions of a broker that has died', () => {
     position: number,
     between: (script: Script) => Script = (script) => script,
   ): Broker {
-    const store = new MemoryPersistence({ isSentByFanout: true })
-    const load = (name: string): Script =>
-      loadScriptFile(redis, new URL(`../../../broker/cluster/scripts/${name}.lua`, import.meta.url))
-    const sessions = createSharedSessions({
-      broker,
-      redis,
-      keys,
-      clock: new ManualClock(),
-      store,
-      scripts: {
-        adoptClient: between(load('adopt-client')),
-        forgetSession: load('forget-session'),
-      },
-      position: () => position,
-      unread: () => [],
-      onError: (error) => {
-        throw error
-      },
+    const own = startSessions(redis, broker, () => position, {
+      between: ({ adoptClient }) => ({ adoptClient: between(adoptClient) }),
     })
-    onTeardown(() => sessions.close())
     const adopted: AdoptedSession[] = []
     const taken = new Set<string>()
     const adoption: Adoption = {
@@ -80,7 +58,7 @@ describe('the sessions of a broker that has died', () => {
       isFree: (clientId) => !taken.has(clientId),
       onAdopted: (session) => adopted.push(session),
     }
-    return { sessions, store, adopted, taken, adoption }
+    return { ...own, adopted, taken, adoption }
   }
 
   /** A broker that has written its sessions, and is not there any more. */
@@ -97,11 +75,6 @@ describe('the sessions of a broker that has died', () => {
     return clientIds
   }
 
-  function waitingFor({ store }: Broker, clientId: string): readonly string[] {
-    const queue = store.queueOf(clientId)
-    return [...(queue?.keys() ?? [])]
-  }
-
   it('are taken over with what has come since they were written', async () => {
     const clientIds = await leave(450)
     const heir = start('heir', READ)
@@ -109,9 +82,9 @@ describe('the sessions of a broker that has died', () => {
     expect(heir.adopted.map(({ clientId }) => clientId)).to.have.members(clientIds)
     const { keptMs: _, ...last } =
       heir.adopted.find(({ clientId }) => clientId === 'client 7') ?? {}
-    const connection = { connection: 'c7', number: 1007 }
+    const connection = { connection: 'c7', number: 1007, heirs: 1 }
     expect(last).to.deep.equal({ clientId: 'client 7', user: 'alice', ...connection })
-    const missing = clientIds.filter((id) => waitingFor(heir, id).join(' ') !== 'other:3 other:4')
+    const missing = clientIds.filter((id) => heir.waitingFor(id).join(' ') !== 'other:3 other:4')
     expect(missing).to.deep.equal([])
   })
 
@@ -131,7 +104,7 @@ describe('the sessions of a broker that has died', () => {
     expect(heir.adopted.map(({ clientId }) => clientId).toSorted()).to.deep.equal(
       clientIds.toSorted(),
     )
-    const missing = clientIds.filter((id) => waitingFor(heir, id).join(' ') !== 'other:3 other:4')
+    const missing = clientIds.filter((id) => heir.waitingFor(id).join(' ') !== 'other:3 other:4')
     expect(missing).to.deep.equal([])
   })
 
@@ -151,7 +124,7 @@ describe('the sessions of a broker that has died', () => {
     expect(await redis.send(keys.positions, ['HGET', keys.positions, 'first'])).to.equal('4')
     const second = start('second', READ)
     await second.sessions.adopt('first', WRITTEN, second.adoption)
-    const missing = clientIds.filter((id) => waitingFor(second, id).join(' ') !== 'other:3 other:4')
+    const missing = clientIds.filter((id) => second.waitingFor(id).join(' ') !== 'other:3 other:4')
     expect(missing).to.deep.equal([])
   })
 
@@ -162,9 +135,9 @@ describe('the sessions of a broker that has died', () => {
     heir.store.keepSession('client 1')
     await heir.sessions.adopt('dead', WRITTEN, heir.adoption)
     expect(heir.adopted.map(({ clientId }) => clientId)).to.deep.equal(['client 0'])
-    expect(waitingFor(heir, 'client 1')).to.deep.equal([])
+    expect(heir.waitingFor('client 1')).to.deep.equal([])
     const key = keys.session('client 1')
-    expect(await redis.send(key, ['HKEYS', key])).to.deep.equal(['k'])
+    expect(await redis.send(key, ['HKEYS', key])).to.have.members(['k', 'o'])
   })
 
   it('are handed over when they are here', async () => {
@@ -180,6 +153,6 @@ describe('the sessions of a broker that has died', () => {
     const handover = { broker: 'slow', position: (await handedOver) ?? 0, ownPosition: 0 }
     expect(slow.store.hasSession('client 0')).to.equal(false)
     await heir.sessions.fetch('client 0', handover, () => true)
-    expect(waitingFor(heir, 'client 0')).to.deep.equal(['other:3', 'other:4'])
+    expect(heir.waitingFor('client 0')).to.deep.equal(['other:3', 'other:4'])
   })
 })

@@ -201,7 +201,7 @@ describe('a client id in Redis', () => {
     const take = async (id: string): Promise<unknown> =>
       adopt([keys.clients, keys.sessions], [id, 'one', 'two', String(A_MINUTE)])
     const { number } = (await owner()) as { readonly number: string }
-    const taken = ['alice', A_MINUTE, 'c', number]
+    const taken = ['alice', A_MINUTE, 'c', number, 1]
     expect(await take('phone')).to.deep.equal(taken)
     // The answer may have been lost.
     const again = await take('phone')
@@ -209,6 +209,7 @@ describe('a client id in Redis', () => {
       .to.have.property('1')
       .that.is.within(A_MINUTE - 5000, A_MINUTE)
     expect(again).to.have.property('3', number)
+    expect(again).to.have.property('4', 1)
     expect(await take('tablet')).to.equal(null)
     expect(await take('watch')).to.equal(null)
     expect(await owner()).to.include({ broker: 'two', connection: 'c', number })
@@ -216,5 +217,27 @@ describe('a client id in Redis', () => {
     await three.claim('phone', 'c3', 'alice')
     await two.claim('phone', 'c4', 'alice')
     expect(await take('phone')).to.equal(null)
+  })
+
+  it('that was taken over from a broker that was frozen stays with the heir, also when Redis has older data', async () => {
+    const [one, two] = [await broker('one'), await broker('two')]
+    await one.claim('phone', 'c', 'alice')
+    await redis.send(keys.sessions, ['SADD', keys.sessions, 'phone'])
+    const older = JSON.stringify(await owner())
+    const take = (from: string, heir: string): Promise<unknown> =>
+      script('adopt-client')([keys.clients, keys.sessions], ['phone', from, heir, String(A_MINUTE)])
+    await take('one', 'three')
+    const answer = (await take('three', 'two')) as [string, number, string, string, number]
+    const [user, keptMs, connection, number, heirs] = answer
+    const session = { clientId: 'phone', user, keptMs, connection, number: Number(number), heirs }
+    two.adopted(session)
+
+    expect(await one.reclaim('phone')).to.deep.equal({ verdict: 'older' })
+    expect(one.has('phone')).to.equal(false)
+    expect(await owner()).to.include({ broker: 'two' })
+
+    await redis.send(keys.clients, ['HSET', keys.clients, 'phone', older])
+    expect(await two.reclaim('phone')).to.deep.include({ verdict: 'granted' })
+    expect(await owner()).to.include({ broker: 'two', heirs: 2 })
   })
 })
