@@ -77,7 +77,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
       isUp: () => up,
       publishUser: (user) => users.publish(user),
       notifyRoom: (room) => rooms.notify(room),
-      sayOnline: () => publisher.publishStatus('online'),
+      sayFresh: (status) => publisher.publishStatus(status),
       beginRollCall: (expectForeign) => rollCall.begin(expectForeign),
       publishRollCall: (call) => rollCall.publish(call),
       onMessage: (message) => onMessage(message),

@@ -1,5 +1,5 @@
 import type { Topics } from '../../protocol/index.ts'
-import type { Clock } from '../../runtime/clock.ts'
+import type { Cancel, Clock } from '../../runtime/clock.ts'
 import { markEverything } from '../doubt.ts'
 import type { Link } from '../link/link.ts'
 import type { Store } from '../store/store.ts'
@@ -13,6 +13,8 @@ export interface CatchingUp {
   readonly isFresh: boolean
   /** The link is up, with its session or without. */
   up(resumed: boolean): void
+  /** The store does not answer, or its connection is lost. */
+  storeIsAway(): void
   /** The store answers again. */
   storeIsBack(): void
   /** The store is steady: arrivals may have waited, and deadlines have passed meanwhile. */
@@ -34,7 +36,8 @@ export interface CatchingUpOptions {
   readonly isUp: () => boolean
   readonly publishUser: (user: string) => Promise<void>
   readonly notifyRoom: (room: string) => void
-  readonly sayOnline: () => Promise<unknown>
+  /** Says whether presence is fresh. */
+  readonly sayFresh: (status: 'online' | 'offline') => Promise<unknown>
   /** Says that this bridge is there. */
   readonly sayHere: () => Promise<unknown>
   /** From here on announcements are answers to the call that is returned. */
@@ -45,6 +48,9 @@ export interface CatchingUpOptions {
 
 /** A roll call that is published later than this leaves too little time to answer, in milliseconds. */
 const ANSWER_MS = 1000
+
+/** How long the store may be away before readers are told that presence is not fresh, in milliseconds. */
+const STALE_MS = 3000
 
 /** How soon what has failed is tried again, in milliseconds. */
 const RETRY_MS = 1000
@@ -59,6 +65,9 @@ export function createCatchingUp(options: CatchingUpOptions): CatchingUp {
   let hasMissed = false
   /** Whether the link came back with its session. */
   let resumed = false
+  /** Readers were told that presence is not fresh, or are going to be. */
+  let stale: 'soon' | 'told' | undefined
+  let cancelStale: Cancel = () => {}
   let isClosed = false
   const startAfterLink = persist(afterLink)
   const startAfterStore = persist(afterStore)
@@ -87,7 +96,22 @@ export function createCatchingUp(options: CatchingUpOptions): CatchingUp {
     callRoll(hasMissed)
     hasMissed = false
     callEnds()
+    const wasTold = stale === 'told'
+    forgetStale()
+    if (wasTold) await options.sayFresh('online')
     await lostStore.makeUp()
+  }
+
+  function becomeStale(): void {
+    // Without a link its will has said so, or the one that comes later finds it out.
+    if (!isUp()) return forgetStale()
+    stale = 'told'
+    options.sayFresh('offline').catch(onError)
+  }
+
+  function forgetStale(): void {
+    stale = undefined
+    cancelStale()
   }
 
   async function afterLink(): Promise<void> {
@@ -101,7 +125,8 @@ export function createCatchingUp(options: CatchingUpOptions): CatchingUp {
     else await showAll()
     wasUp = true
     isFresh = true
-    await Promise.all([options.sayOnline(), options.sayHere()])
+    forgetStale()
+    await Promise.all([options.sayFresh('online'), options.sayHere()])
     if (clock.now() - since < ANSWER_MS) options.publishRollCall(call)
     else callRoll(false)
     callEnds()
@@ -151,6 +176,11 @@ export function createCatchingUp(options: CatchingUpOptions): CatchingUp {
       resumed = isResumed
       startAfterLink()
     },
+    storeIsAway() {
+      if (stale) return
+      stale = 'soon'
+      cancelStale = clock.after(STALE_MS, becomeStale)
+    },
     storeIsBack() {
       isBehind = true
       startAfterStore()
@@ -164,6 +194,7 @@ export function createCatchingUp(options: CatchingUpOptions): CatchingUp {
     },
     close() {
       isClosed = true
+      forgetStale()
     },
   }
 }

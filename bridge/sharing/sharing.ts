@@ -85,7 +85,10 @@ export function createSharing(options: SharingOptions): Sharing {
     },
     onLacking: () => lostStore.fill(awaySince),
     onRestored: () => lostStore.noteFilled(),
-    onSilent: () => logger.warn({}, 'the store does not answer; presence waits for it'),
+    onSilent() {
+      logger.warn({}, 'the store does not answer; presence waits for it')
+      catchingUp.storeIsAway()
+    },
     onBack,
     onSteady,
     onError,

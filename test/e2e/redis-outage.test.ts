@@ -69,6 +69,7 @@ describe('a bridge whose Redis fails', function () {
     devices.say(moved, ['attic'])
     await devices.said()
     await pause(ms)
+    expect(fold.retained.get('presence/bridge/status')).to.equal('offline')
     devices.say(back, ['lobby'])
     devices.say(early, ['lobby'])
     await devices.said()
@@ -77,7 +78,8 @@ describe('a bridge whose Redis fails', function () {
     expect([...fold.offlineAt.keys()]).to.deep.equal([gone])
     expect(fold.faults).to.deep.equal([])
     await eventually('ready again', () => isReady(bridge))
-    expect(fold.retained.get('presence/bridge/status')).to.equal('online')
+    const isFresh = (): boolean => fold.retained.get('presence/bridge/status') === 'online'
+    await eventually('presence is fresh', isFresh)
   }
 
   function closeOne({ devices }: Scene): Promise<void> {
