@@ -29,6 +29,7 @@ type Done = (error?: Error | null) => void
 const NOT_AUTHORIZED = 0x87
 const RATE_TOO_HIGH = 0x96
 const QUOTA_EXCEEDED = 0x97
+const PAYLOAD_FORMAT_INVALID = 0x99
 
 /** A failure code in the place of a QoS: the filter is not stored. */
 const NOT_GRANTED = 128 as Subscription['qos']
@@ -156,7 +157,7 @@ export function connectAuthorization(aedes: Aedes, context: HookContext, endings
       metrics.invalidDocuments++
       const { user, client } = identity
       warn({ user, client, error: stamped.error }, 'connection document dropped')
-      return drop(packet, callback)
+      return sayNo(connection, packet, stamped.error, callback, PAYLOAD_FORMAT_INVALID)
     }
     registry.noteUnloadKey(connection)
     usage.chargeRooms(connection, connection.document.rooms?.size ?? 0)
@@ -168,17 +169,27 @@ export function connectAuthorization(aedes: Aedes, context: HookContext, endings
   }
 
   function refuse(
-    { identity, client: { version } }: Connection,
+    connection: Connection,
     packet: PublishPacket,
     error: string,
     callback: Done,
     reasonCode: number = NOT_AUTHORIZED,
   ): void {
     metrics.refusedPublications++
-    const { user, client } = identity ?? {}
+    const { user, client } = connection.identity ?? {}
     warn({ user, client, topic: packet.topic, error }, 'publication refused')
-    // Version 5 has a word for it; in 3.1.1 an error here would cost the client its connection.
-    if (version === 5) return callback(new PublicationRefusal(error, reasonCode))
+    sayNo(connection, packet, error, callback, reasonCode)
+  }
+
+  /** Version 5 has a word for it; in 3.1.1 an error here would cost the client its connection. */
+  function sayNo(
+    { client }: Connection,
+    packet: PublishPacket,
+    error: string,
+    callback: Done,
+    reasonCode: number,
+  ): void {
+    if (client.version === 5) return callback(new PublicationRefusal(error, reasonCode))
     drop(packet, callback)
   }
 
