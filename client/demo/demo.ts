@@ -20,6 +20,7 @@ const room = byId('room', HTMLInputElement)
 const state = byId('state', HTMLElement)
 const ways = byId('ways', HTMLElement)
 const joinButton = byId('join-button', HTMLButtonElement)
+const awayButton = byId('away-button', HTMLButtonElement)
 
 for (const place of document.querySelectorAll<HTMLElement>('[data-grace]')) {
   const ms = grace[place.dataset['grace'] ?? ''] ?? 0
@@ -32,10 +33,11 @@ const reloaded = takeReloaded()
 if (reloaded !== null) feed.naive('gone', `${reloaded} left`)
 const members = createMemberList(grace)
 const closeHandler = createCloseHandler()
-const visitor = createVisitor((text, isIn) => {
+const visitor = createVisitor(({ text, isIn, isAway }) => {
   state.textContent = text
   ways.hidden = !isIn
   joinButton.textContent = isIn ? 'Change' : 'Join'
+  awayButton.ariaPressed = String(isAway)
 })
 
 // The name and the room are in the address, so that a reload, and a second tab, come back as they were.

@@ -1,4 +1,5 @@
 import { byId } from './by-id.ts'
+import { clockTime } from './clock-time.ts'
 
 type Kind = 'joined' | 'gone' | 'silence'
 
@@ -53,7 +54,7 @@ function draw({ column, kind, text, at }: Line): HTMLLIElement {
   const said = document.createElement('p')
   said.className = kind
   const time = document.createElement('time')
-  time.textContent = new Date(at).toLocaleTimeString([], { hour12: false })
+  time.textContent = clockTime(at)
   // As text, never as markup: names come from strangers.
   said.append(time, document.createElement('br'), text)
   const other = document.createElement('p')

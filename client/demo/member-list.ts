@@ -1,5 +1,6 @@
 import type { ConnectionDocument, Member } from '../../protocol/index.ts'
 import { byId } from './by-id.ts'
+import { clockTime } from './clock-time.ts'
 
 /** The members of the room, with the grace of who is held by one running down. */
 export interface MemberList {
@@ -120,8 +121,7 @@ function line(user: string, className: string, text: string): HTMLLIElement {
 }
 
 function describe({ status, since, data }: Member): string {
-  const time = new Date(since).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' })
   const given = typeof data === 'object' && data !== null && 'note' in data ? data['note'] : null
   const note = typeof given === 'string' ? ` · ${given}` : ''
-  return `${status === 'away' ? 'away' : 'here'} since ${time}${note}`
+  return `${status === 'away' ? 'away' : 'here'} since ${clockTime(since)}${note}`
 }

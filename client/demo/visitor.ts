@@ -23,11 +23,22 @@ export function takeReloaded(): string | null {
   return name
 }
 
-/** Creates a visitor who is nowhere; `tell` shows how it is, and whether it is in. */
-export function createVisitor(tell: (text: string, isIn: boolean) => void): Visitor {
+/** How a visitor is. */
+export interface Whereabouts {
+  readonly text: string
+  readonly isIn: boolean
+  readonly isAway: boolean
+}
+
+/** Creates a visitor who is nowhere; `show` is told how it is. */
+export function createVisitor(show: (whereabouts: Whereabouts) => void): Visitor {
   let presence: (Presence & { readonly name: string }) | undefined
   let worker: Worker | undefined
   let isAway = false
+
+  function tell(text: string, isIn: boolean): void {
+    show({ text, isIn, isAway: isIn && isAway })
+  }
 
   function come(name: string, room: string): void {
     void presence?.leave()

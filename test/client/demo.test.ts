@@ -68,6 +68,24 @@ describe('the demo page', function () {
     await page.getByText('You have left.').waitFor()
   })
 
+  it('shows who is away, to others and to whoever it is', async () => {
+    const program = await startProgram()
+    const browser = await startBrowser()
+    const page = await browser.open(`http://127.0.0.1:${program.httpPort}/#name=Eve&room=lobby`)
+    const away = page.getByRole('button', { name: 'Away', pressed: true })
+    await page.getByRole('button', { name: 'Away', pressed: false }).click()
+    await away.waitFor()
+    await line(page, 'Eve', 'away since').waitFor()
+    await away.click()
+    await page.getByText('You are back.').waitFor()
+    await line(page, 'Eve', 'here since').waitFor()
+    expect(await away.count()).to.equal(0)
+    // Everything has the same clock.
+    const clock = /\b\d\d:\d\d:\d\d\b/
+    expect(await line(page, 'Eve', 'here since').textContent()).to.match(clock)
+    expect(await page.locator('#feed time').first().textContent()).to.match(clock)
+  })
+
   it('shows a name as text, whatever it is', async () => {
     const program = await startProgram()
     const browser = await startBrowser()
