@@ -1,5 +1,5 @@
 import { parseConnectionDocument, parseTopic } from '../../protocol/index.ts'
-import { connectPresence, type Presence } from '../index.ts'
+import { connectPresence, type Presence, type Room } from '../index.ts'
 import { byId } from './by-id.ts'
 import { createCloseHandler } from './close-handler.ts'
 import { createFeed } from './feed.ts'
@@ -11,6 +11,9 @@ import { createVisitor, takeReloaded, type Way } from './visitor.ts'
  * The demo: a visitor who comes and goes in every way there is, and beside it, over a connection of its
  * own, what the others are told.
  */
+
+/** How long who comes back waits until the page knows the room, in milliseconds. */
+const HEARD_WITHIN_MS = 2000
 
 const settings = await loadSettings()
 const { root, grace } = settings
@@ -52,13 +55,20 @@ form.addEventListener('submit', (event) => {
   join()
 })
 
-/** Comes when there is somebody to hear it: what a close handler would tell is heard by this very page. */
+/** Comes when there is somebody to hear it: what the others are told is heard by this very page. */
 function joinWhenHeard(): void {
-  const stop = audience.presence.on('state', (now) => {
-    if (now.state !== 'online') return
+  let isIn = false
+  const joinOnce = (): void => {
+    if (!isIn) join()
+    isIn = true
+  }
+  const { view } = audience
+  const stop = view.on('change', () => {
+    if (!view.complete) return
     stop()
-    join()
+    joinOnce()
   })
+  setTimeout(joinOnce, HEARD_WITHIN_MS)
 }
 
 function join(): void {
@@ -78,8 +88,15 @@ ways.addEventListener('click', ({ target }) => {
   if (way) visitor.go(way as Way)
 })
 
+/** Who watches a room, over a connection of its own. */
+interface Audience {
+  readonly room: string
+  readonly presence: Presence
+  readonly view: Room
+}
+
 /** Watches a room as anybody could, and what a close handler would have made of it. */
-function look(watched: string): { readonly room: string; readonly presence: Presence } {
+function look(watched: string): Audience {
   const presence = connectPresence({ url: '/mqtt', worker: 'dedicated', root, away: false })
   const view = presence.watch(watched)
   view.on('change', () => members.show(view.members))
@@ -109,7 +126,7 @@ function look(watched: string): { readonly room: string; readonly presence: Pres
   presence.on('state', (now) => {
     if (now.state !== 'online') showBridge(now.state)
   })
-  return { room: watched, presence }
+  return { room: watched, presence, view }
 }
 
 function showBridge(text: string): void {

@@ -72,6 +72,8 @@ describe('the demo page', function () {
     const program = await startProgram()
     const browser = await startBrowser()
     const page = await browser.open(`http://127.0.0.1:${program.httpPort}/#name=Eve&room=lobby`)
+    // The first one to come is news as well.
+    await page.locator('#feed li p:nth-child(2)', { hasText: 'Eve joined' }).waitFor()
     const away = page.getByRole('button', { name: 'Away', pressed: true })
     await page.getByRole('button', { name: 'Away', pressed: false }).click()
     await away.waitFor()
