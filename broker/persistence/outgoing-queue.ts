@@ -1,6 +1,7 @@
 import type { AedesPublishPacket, Subscription } from 'aedes'
 
 import { ownPayload } from './own-payload.ts'
+import { putInPlace } from './put-in-place.ts'
 
 /** What a session still owes its client: a message, or the PUBREL of one [MQTT-4.3.3]. */
 export type OutgoingPacket = QueuedMessage | OutgoingPubrel
@@ -104,31 +105,12 @@ export class OutgoingQueue {
     this.#trim()
   }
 
-  /**
-   * Puts what came late into its place: before the first of the others that comes after it in an order that
-   * everybody has seen; what has none such stays at the end.
-   *
-   * @param inOrder keys, also such as do not wait here
-   * @param early the keys of what was here before, which keeps its order
-   */
+  /** Puts what came late into its place, see {@link putInPlace}. */
   arrange(inOrder: readonly string[], early: ReadonlySet<string>): void {
-    const late = new Set(inOrder.filter((key) => this.#packets.has(key) && !early.has(key)))
-    if (late.size === 0) return
-    const places = new Map(inOrder.map((key, place) => [key, place]))
-    const arranged: string[] = []
-    for (const key of this.#packets.keys()) {
-      if (late.has(key)) continue
-      const place = places.get(key) ?? -1
-      for (const other of late) {
-        if ((places.get(other) ?? 0) > place) break
-        arranged.push(other)
-        late.delete(other)
-      }
-      arranged.push(key)
-    }
+    const arranged = putInPlace([...this.#packets.keys()], inOrder, early)
     const packets = new Map(this.#packets)
     this.#packets.clear()
-    for (const key of [...arranged, ...late]) {
+    for (const key of arranged) {
       const packet = packets.get(key)
       if (packet) this.#packets.set(key, packet)
     }
