@@ -34,13 +34,14 @@ const CASES: readonly Case[] = [
 describe('messages that came late', () => {
   for (const { title, early, late, inOrder, arranged } of CASES) {
     it(`are put in their place: ${title}`, () => {
-      const result = putInPlace([...early, ...late], [...inOrder], new Set(early))
+      const keys = Array.from(early + late)
+      const result = putInPlace(keys, Array.from(inOrder), new Set(Array.from(early)))
       expect(result.join('')).to.equal(arranged)
     })
   }
 
   it('are all there, once, and in order if the others are', () => {
-    const letters = [...'abcdefghij']
+    const letters = Array.from('abcdefghij')
     fc.assert(
       fc.property(fc.subarray(letters), fc.subarray(letters), (early, all) => {
         const late = all.filter((key) => !early.includes(key))
