@@ -40,6 +40,10 @@ async function createCounter(cluster: ServerCluster, index: number) {
   }
 }
 
+function isTakenOver({ msg }: { readonly msg: string }): boolean {
+  return msg.includes('takes over')
+}
+
 function numbersOf(peers: readonly MqttPeer[]): number[] {
   return peers.flatMap(({ messages }) => messages.map(({ payload }) => Number(payload)))
 }
@@ -90,7 +94,6 @@ describeTogether('a session among three brokers', 60_000, (scenario) => {
     await counter.publish(3)
     cluster.at(0).kill('SIGKILL')
     await counter.publish(3)
-    const isTakenOver = ({ msg }: { readonly msg: string }): boolean => msg.includes('takes over')
     await eventually(
       'another broker takes over',
       () => [1, 2].some((index) => cluster.at(index).log.some(isTakenOver)),
@@ -105,6 +108,34 @@ describeTogether('a session among three brokers', 60_000, (scenario) => {
     expect(numbers.filter((n) => n > 2)).to.deep.equal(upTo(12).slice(3))
     expect(numbers).to.deep.equal(numbers.toSorted((a, b) => a - b))
   })
+
+  scenario(
+    'has what its client was told in the moment in which its broker was killed',
+    async () => {
+      const cluster = await startCluster(2)
+      const counter = await createCounter(cluster, 1)
+      const comes = await resume(cluster, 0, 'comes')
+      const goes = await resume(cluster, 0, 'goes')
+      await goes.subscribe([{ topic: 'news/#', qos: 1 }])
+      await Promise.all([
+        comes.subscribe([{ topic: 'news/#', qos: 1 }]),
+        goes.request({ cmd: 'unsubscribe', unsubscriptions: ['news/#'], messageId: 7 }, 'unsuback'),
+      ])
+      cluster.at(0).kill('SIGKILL')
+      await counter.publish(2)
+      await eventually('its heir', () => cluster.at(1).log.some(isTakenOver), 15_000)
+      await counter.publish(2)
+      const back = await resume(cluster, 1, 'comes')
+      await eventually('all of them', () => numbersOf([back]).length >= 4)
+      expect(numbersOf([back])).to.deep.equal(upTo(4))
+      const other = await resume(cluster, 1, 'goes')
+      expect(other.connack.sessionPresent).to.equal(true)
+      await counter.publish(1)
+      await eventually('one more', () => numbersOf([back]).length >= 5)
+      await other.request({ cmd: 'pingreq' }, 'pingresp')
+      expect(other.messages).to.deep.equal([])
+    },
+  )
 
   scenario('ends everywhere with a clean start', async () => {
     const cluster = await startCluster(2)
