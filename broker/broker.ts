@@ -287,6 +287,7 @@ export async function createBroker(options: BrokerOptions = {}): Promise<Broker>
 
   /** Other brokers took this one for dead. */
   function startAnew(): void {
+    hooks.forgetWills()
     surrenderSessions({
       sessions: store.sessions(),
       clients: Array.from(registry.all(), ({ client }) => client),

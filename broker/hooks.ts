@@ -33,6 +33,8 @@ interface Hooks extends Pick<Succession, 'expect'> {
   inLine(clientId: string, run: () => void): void
   /** The will that waits for an absent client is due, or void, since its session goes on elsewhere. */
   resolveWill(clientId: string, isDue: boolean): void
+  /** All wills that wait are another broker's to publish. */
+  forgetWills(): void
 }
 
 /** Puts presence between Aedes and its clients, from CONNECT to the end. */
@@ -44,7 +46,13 @@ export function connectHooks(aedes: Aedes, context: HookContext): Hooks {
   const verdicts = new WeakMap<AedesClient, Verdict>()
   const order = createDocumentOrder(clock)
   const pace = createPace()
-  const wills = watchDelayedWills(aedes)
+  const wills = watchDelayedWills(aedes, {
+    delayed(client, delayMs) {
+      const connection = registry.get(client)
+      if (connection) others?.wills.delay(client.id, connection.id, delayMs)
+    },
+    settled: (clientId) => others?.wills.settle(clientId),
+  })
   const entrance = createEntrance(aedes, context, wills)
 
   connectAuthorization(aedes, context, {
@@ -189,6 +197,7 @@ export function connectHooks(aedes: Aedes, context: HookContext): Hooks {
       if (isDue) wills.publish(clientId)
       else wills.forget(clientId)
     },
+    forgetWills: () => wills.forgetAll(),
   }
 
   /** Runs when the end of a connection may be read: after its documents, and after its successor. */

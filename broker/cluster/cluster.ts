@@ -126,7 +126,14 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
     },
   })
   const position = (): number => log.position
-  const wills = createWillJournal({ broker, redis, keys, isUp, onUntold })
+  const wills = createWillJournal({
+    broker,
+    redis,
+    keys,
+    now: () => membership.redisTime(),
+    isUp,
+    onUntold,
+  })
   const clients = createClientClaims({
     broker,
     keys,
@@ -172,6 +179,7 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
       keys,
       clients,
       sessions,
+      redisTime: () => membership.redisTime(),
       isLeaving: () => leaving !== undefined,
     }),
     onBeat(brokers) {
@@ -285,7 +293,7 @@ export async function createCluster(options: ClusterOptions): Promise<Cluster> {
         brokerCounter: 0,
         properties,
       }
-      wills.put(client.id, id, message, willDelayInterval)
+      wills.put(client.id, id, message, Math.min(willDelayInterval, client.sessionExpiryInterval))
     },
     async join() {
       await membership.join()

@@ -29,6 +29,8 @@ export interface InheritanceOptions {
   readonly sessions: Pick<SharedSessions, 'adopt'>
   /** How long a session is kept at most, in milliseconds. */
   readonly sessionExpiryMs: number
+  /** The time by Redis' clock, about, in milliseconds since the epoch. */
+  readonly redisTime: () => number
   readonly isLeaving: () => boolean
   /** Whether somebody is connected here with a client id. */
   readonly isConnected: (clientId: string) => boolean
@@ -88,7 +90,9 @@ export function createInheritance(options: InheritanceOptions): Inherit {
 
   return async (dead, position, wills) => {
     const published = wills.map(async (will) => {
-      if (will.delaySeconds > 0) await pause(1000 * will.delaySeconds)
+      const { delaySeconds, dueMs = options.redisTime() + 1000 * delaySeconds } = will
+      const waitMs = dueMs - options.redisTime()
+      if (waitMs > 0) await pause(waitMs)
       await insist(() => publish(dead, will))
     })
     let count = 0

@@ -1,20 +1,27 @@
 import type { RedisConnection } from '../../runtime/redis/connection.ts'
 import type { EmittedPacket } from '../aedes-internals.ts'
-import { decodeNumbered, encodeMessage, encodeNumbered } from './entries.ts'
+import { decodeMessage, encodeMessage, type EncodedMessage } from './entries.ts'
 import type { ClusterKeys } from './keys.ts'
 
 /** A will that a broker left behind. */
 export interface OrphanedWill {
   readonly clientId: string
+  /** How long after the end of its connection it is due. */
   readonly delaySeconds: number
+  /** When it is due, if its connection had ended before its broker was gone, in milliseconds of Redis' clock. */
+  readonly dueMs?: number
   readonly message: EmittedPacket
 }
 
 /** The wills of one broker's clients, where another broker finds them when this one dies. */
 export interface WillJournal {
   put(clientId: string, connection: string, will: EmittedPacket, delaySeconds: number): void
-  /** The will of a connection is void, or was published; that of a later connection stays. */
+  /** The will of a connection is void, or was published; not one that is delayed, nor that of a later connection. */
   delete(clientId: string, connection: string): void
+  /** A connection has ended, and its will is due after so long. */
+  delay(clientId: string, connection: string, delayMs: number): void
+  /** A delayed will is void, or was published. */
+  settle(clientId: string): void
   /** Redis may have lost wills, and may have such as are void. */
   doubtRedis(): void
   /** Redis answers: tells it what it may not know. To be called again and again; what fails is said the next time. */
@@ -29,17 +36,29 @@ export interface WillJournalOptions {
   readonly broker: string
   readonly redis: RedisConnection
   readonly keys: ClusterKeys
+  /** About Redis' time, in milliseconds since the epoch. */
+  readonly now: () => number
   /** Whether Redis has answered lately; else it is told later. */
   readonly isUp: () => boolean
   /** Redis could not be told, and is told later. */
   readonly onUntold: (error: unknown) => void
 }
 
+interface Will {
+  readonly connection: string
+  readonly encoded: EncodedMessage
+  readonly delaySeconds: number
+  readonly dueMs?: number
+}
+
+/** When a will is due, as it is written before its message. */
+type Due = Pick<OrphanedWill, 'delaySeconds' | 'dueMs'>
+
 /** Creates the journal of one broker. */
 export function createWillJournal(options: WillJournalOptions): WillJournal {
   const { broker, redis, keys, isUp, onUntold } = options
   const key = keys.wills(broker)
-  const wills = new Map<string, { readonly connection: string; readonly value: Buffer }>()
+  const wills = new Map<string, Will>()
   let mayHaveLost = false
   /** What Redis may not know; with whether it may have another will of the client. */
   const untold = new Map<string, boolean>()
@@ -49,7 +68,10 @@ export function createWillJournal(options: WillJournalOptions): WillJournal {
     const will = wills.get(clientId)
     untold.delete(clientId)
     try {
-      await redis.send(key, will ? ['HSET', key, clientId, will.value] : ['HDEL', key, clientId])
+      await redis.send(
+        key,
+        will ? ['HSET', key, clientId, encodeWill(will)] : ['HDEL', key, clientId],
+      )
     } catch (error) {
       untold.set(clientId, true)
       throw error
@@ -59,6 +81,14 @@ export function createWillJournal(options: WillJournalOptions): WillJournal {
   function change(clientId: string, mayBeThere: boolean): void {
     if (isUp()) tell(clientId).catch(onUntold)
     else untold.set(clientId, mayBeThere)
+  }
+
+  function remove(clientId: string): void {
+    const mayBeThere = untold.get(clientId) ?? true
+    wills.delete(clientId)
+    // One that Redis was never told of leaves nothing to say.
+    if (mayBeThere) change(clientId, true)
+    else untold.delete(clientId)
   }
 
   /** Redis may have lost wills, and may have such as are void. */
@@ -80,17 +110,21 @@ export function createWillJournal(options: WillJournalOptions): WillJournal {
   return {
     put(clientId, connection, will, delaySeconds) {
       const mayBeThere = untold.get(clientId) ?? wills.has(clientId)
-      const value = encodeNumbered(delaySeconds, encodeMessage(will))
-      wills.set(clientId, { connection, value })
+      wills.set(clientId, { connection, delaySeconds, encoded: encodeMessage(will) })
       change(clientId, mayBeThere)
     },
     delete(clientId, connection) {
-      if (wills.get(clientId)?.connection !== connection) return
-      const mayBeThere = untold.get(clientId) ?? true
-      wills.delete(clientId)
-      // One that Redis was never told of leaves nothing to say.
-      if (mayBeThere) change(clientId, true)
-      else untold.delete(clientId)
+      const will = wills.get(clientId)
+      if (will?.connection === connection && will.dueMs === undefined) remove(clientId)
+    },
+    delay(clientId, connection, delayMs) {
+      const will = wills.get(clientId)
+      if (will?.connection !== connection) return
+      wills.set(clientId, { ...will, dueMs: Math.round(options.now() + delayMs) })
+      change(clientId, untold.get(clientId) ?? true)
+    },
+    settle(clientId) {
+      if (wills.get(clientId)?.dueMs !== undefined) remove(clientId)
     },
     doubtRedis() {
       mayHaveLost = true
@@ -105,8 +139,20 @@ export function decodeWills(broker: string, fields: readonly Buffer[]): Orphaned
   for (let i = 0; i + 1 < fields.length; i += 2) {
     const [clientId, value] = [fields[i], fields[i + 1]]
     if (!clientId || !value) continue
-    const { number, packet } = decodeNumbered(broker, value)
-    wills.push({ clientId: String(clientId), delaySeconds: number, message: packet })
+    wills.push({ clientId: String(clientId), ...decodeWill(broker, value) })
   }
   return wills
+}
+
+function encodeWill({ delaySeconds, dueMs, encoded: { head, message } }: Will): Buffer {
+  const due: Due = { delaySeconds, ...(dueMs !== undefined && { dueMs }) }
+  return Buffer.concat([Buffer.from(`${JSON.stringify(due)}\n${head}\n`), message])
+}
+
+function decodeWill(broker: string, value: Buffer): Omit<OrphanedWill, 'clientId'> {
+  const first = value.indexOf(10)
+  const second = value.indexOf(10, first + 1)
+  const due = JSON.parse(value.toString('utf8', 0, first)) as Due
+  const head = value.toString('utf8', first + 1, second)
+  return { ...due, message: decodeMessage(broker, head, value.subarray(second + 1)) }
 }

@@ -51,6 +51,52 @@ describeTogether('brokers that share presence', 80_000, (scenario) => {
     )
   })
 
+  scenario(
+    'wills that are delayed come in time, once, when their brokers stop or are killed',
+    async () => {
+      const cluster = await startCluster(3)
+      const reader = await connectPeer(cluster.at(2).mqttPort, { version: 5 })
+      reader.acknowledge()
+      await reader.subscribe([{ topic: 'wills/#', qos: 1 }])
+
+      async function come(index: number, clientId: string, willDelayInterval: number) {
+        const will = { topic: `wills/${clientId}`, payload: Buffer.from('gone'), qos: 1 as const }
+        return connectPeer(cluster.at(index).mqttPort, {
+          version: 5,
+          clientId,
+          clean: false,
+          properties: { sessionExpiryInterval: 300 },
+          will: { ...will, retain: false, properties: { willDelayInterval } },
+        })
+      }
+
+      const expected: string[] = []
+      for (const [index, fault] of ['stopped', 'killed'].entries()) {
+        await come(index, `${fault}-up`, 3)
+        const gone = await come(index, `${fault}-gone`, 8)
+        const back = await come(index, `${fault}-back`, 8)
+        const goodbye = await come(index, `${fault}-goodbye`, 8)
+        gone.stream.destroy()
+        back.stream.destroy()
+        goodbye.send({ cmd: 'disconnect' })
+        await goodbye.closed
+        expected.push(`wills/${fault}-up`, `wills/${fault}-gone`)
+      }
+      await pause(500)
+      cluster.at(0).kill('SIGTERM')
+      cluster.at(1).kill('SIGKILL')
+      await pause(500)
+      await come(2, 'stopped-back', 8)
+      await come(2, 'killed-back', 8)
+      const topics = (): string[] => reader.messages.map(({ topic }) => topic)
+      const isThere = (): boolean => expected.every((topic) => topics().includes(topic))
+      await eventually('the wills', isThere, 25_000)
+      // Nobody else's, and none twice.
+      await pause(9000)
+      expect(topics().toSorted()).to.deep.equal(expected.toSorted())
+    },
+  )
+
   scenario('all are restarted one after the other under load: nobody is missed', async () => {
     const scene = await setScene({ servers: 3, visitors: 60, flags: ['--grace-broker', '8s'] })
     let isOver = false

@@ -38,6 +38,9 @@ const CASES: readonly Case[] = [
   },
 ]
 
+/** By how much Redis' clock is ahead of this broker's, in milliseconds. */
+const REDIS_AHEAD_MS = 60_000
+
 describe('what a broker leaves behind that has died', () => {
   let redis: RedisConnection
   let clock: ManualClock
@@ -74,6 +77,7 @@ describe('what a broker leaves behind that has died', () => {
         },
       },
       sessionExpiryMs: 1000,
+      redisTime: () => clock.now() + REDIS_AHEAD_MS,
       isLeaving: () => isLeaving,
       isConnected: (clientId) => connected.has(clientId),
       onAdopted: () => {},
@@ -117,6 +121,21 @@ describe('what a broker leaves behind that has died', () => {
     await done
     expect(published).to.deep.equal(['wills/phone', 'wills/tablet'])
     expect(await left()).to.deep.equal([])
+  })
+
+  it('is published when it is due, if its delay had begun before its broker was gone', async () => {
+    const due = clock.now() + REDIS_AHEAD_MS
+    const wills = [
+      { ...(await leave('late', 30)), dueMs: due - 5000 },
+      { ...(await leave('soon', 30)), dueMs: due + 4000 },
+    ]
+    const done = inherit('dead', 0, wills)
+    await eventually('the first is published', () => published.length === 1)
+    await clock.advance(3999)
+    expect(published).to.deep.equal(['wills/late'])
+    await clock.advance(1)
+    await done
+    expect(published).to.deep.equal(['wills/late', 'wills/soon'])
   })
 
   it('is not published when another heir has done so', async () => {

@@ -265,7 +265,7 @@ describe('a broker among others', function () {
     const onUntold = (error: unknown): void => {
       throw error
     }
-    return createWillJournal({ broker, redis, keys, isUp: () => true, onUntold })
+    return createWillJournal({ broker, redis, keys, now: () => 0, isUp: () => true, onUntold })
   }
 
   async function isLeft(broker: string): Promise<boolean> {

@@ -1,7 +1,11 @@
 import { expect } from 'chai'
 import type { EmittedPacket } from '../../../broker/aedes-internals.ts'
 import { createClusterKeys } from '../../../broker/cluster/keys.ts'
-import { createWillJournal, type WillJournal } from '../../../broker/cluster/will-journal.ts'
+import {
+  createWillJournal,
+  decodeWills,
+  type WillJournal,
+} from '../../../broker/cluster/will-journal.ts'
 import { connectRedis } from '../../../runtime/redis/connection.ts'
 import { breakable, type BreakableRedis } from '../../helpers/breakable-redis.ts'
 import { settle } from '../../helpers/manual-clock.ts'
@@ -38,6 +42,7 @@ describe('the wills of a broker in Redis', () => {
       broker: 'one',
       redis,
       keys,
+      now: () => 1000,
       isUp: () => isUp,
       onUntold: () => {},
     })
@@ -66,6 +71,34 @@ describe('the wills of a broker in Redis', () => {
       expect(await there()).to.deep.equal(['again', 'new', 'stays'])
     })
   }
+
+  it('stay there while they are delayed, with when they are due', async () => {
+    for (const clientId of ['delayed', 'published', 'back', 'stays']) {
+      journal.put(clientId, 'c1', WILL, 5)
+    }
+    for (const clientId of ['delayed', 'published', 'back']) {
+      journal.delay(clientId, 'c1', 5000)
+      // Its connection is over.
+      journal.delete(clientId, 'c1')
+    }
+    journal.settle('published')
+    journal.settle('back')
+    journal.put('back', 'c2', WILL, 5)
+    // Of an earlier connection.
+    journal.delay('back', 'c1', 5000)
+    journal.settle('stays')
+    await there()
+    const fields = (await redis.sendForBytes(key, ['HGETALL', key])) as readonly Buffer[]
+    const wills = decodeWills('one', fields).map(({ clientId, delaySeconds, dueMs, message }) => {
+      expect(message).to.include({ topic: WILL.topic, qos: 1 })
+      return [clientId, delaySeconds, dueMs]
+    })
+    expect(wills).to.have.deep.members([
+      ['delayed', 5, 6000],
+      ['back', 5, undefined],
+      ['stays', 5, undefined],
+    ])
+  })
 
   it('are not told while it is away, and nothing is kept of who came and went meanwhile', async () => {
     for (const clientId of ['gone', 'again']) put(clientId)
