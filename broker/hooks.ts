@@ -46,6 +46,11 @@ export function connectHooks(aedes: Aedes, context: HookContext): Hooks {
   const verdicts = new WeakMap<AedesClient, Verdict>()
   const order = createDocumentOrder(clock)
   const pace = createPace()
+  /**
+   * Who wanted no keepalive, and was told one: held to it from the first PINGREQ on. There are clients that do not
+   * heed it then, and would be cut for nothing.
+   */
+  const asked = new WeakMap<AedesClient, number>()
   const wills = watchDelayedWills(aedes, {
     delayed(client, delayMs) {
       const connection = registry.get(client)
@@ -117,8 +122,10 @@ export function connectHooks(aedes: Aedes, context: HookContext): Hooks {
     packet.keepalive = 0
     const imposed = Math.max(1, Math.floor(context.livenessTimeoutMs / 1500))
     const isLong = keepalive === 0 || keepalive > LONG_KEEPALIVE
-    if (protocolVersion === 5 && isLong) imposeKeepalive(client, imposed)
-    connection.keepaliveMs = 1000 * (protocolVersion === 5 && isLong ? imposed : keepalive)
+    const isImposed = protocolVersion === 5 && isLong
+    if (isImposed) imposeKeepalive(client, imposed)
+    connection.keepaliveMs = 1000 * (isImposed && keepalive > 0 ? imposed : keepalive)
+    if (isImposed && keepalive === 0) asked.set(client, 1000 * imposed)
     registry.add(connection)
     liveness.watch(connection)
     client.conn.once('close', () => {
@@ -144,6 +151,12 @@ export function connectHooks(aedes: Aedes, context: HookContext): Hooks {
     succession.settle(client.id)
   })
   aedes.on('clientReady', (client: Client) => stopKeepaliveTimer(client as AedesClient))
+  aedes.on('ping', (_packet, anyClient) => {
+    const client = anyClient as AedesClient
+    const connection = registry.get(client)
+    const askedMs = asked.get(client)
+    if (connection && askedMs !== undefined) connection.keepaliveMs = askedMs
+  })
   aedes.on('clientError', noteError)
   aedes.on('connectionError', noteError)
   aedes.on('clientDisconnect', (client: Client) => {

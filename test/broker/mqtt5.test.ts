@@ -6,6 +6,7 @@ import { createBroker } from '../../broker/index.ts'
 import { connectPeer, said, settled, SLEEPER, V5, type PeerOptions } from '../helpers/mqtt-peer.ts'
 import { drop, startTcpBroker } from '../helpers/tcp-broker.ts'
 import { connectOf, packet, props, text, u16 } from './gate/bytes.ts'
+import { within } from '../helpers/within.ts'
 
 /** Everything that comes from now on. */
 function watchBytes(stream: Duplex): () => Buffer {
@@ -32,6 +33,21 @@ describe('version 5: CONNACK', () => {
     const { connack } = await connect(SLEEPER)
     expect(connack.properties?.sessionExpiryInterval).to.equal(60)
     expect(connack.properties).not.to.have.property('sharedSubscriptionAvailable')
+  })
+})
+
+describe('version 5: who asked for no keepalive, and was told one', function () {
+  this.timeout(10_000)
+
+  it('is held to it if it heeds it, and not otherwise', async () => {
+    const { connect } = await startTcpBroker({ livenessTimeoutMs: 2000 })
+    const deaf = await connect({ ...V5, clientId: 'deaf', keepalive: 0 })
+    const heeding = await connect({ ...V5, clientId: 'heeding', keepalive: 0 })
+    expect(deaf.connack.properties?.serverKeepAlive).to.equal(1)
+    await heeding.request({ cmd: 'pingreq' }, 'pingresp')
+    expect(await within(4000, 'the end', heeding.closed)).to.equal(0x8d)
+    await deaf.request({ cmd: 'pingreq' }, 'pingresp')
+    expect(await within(4000, 'the end', deaf.closed)).to.equal(0x8d)
   })
 })
 

@@ -1,10 +1,12 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
 import { build, PACKAGE_ROOT } from '../helpers/process.ts'
+import { onTeardown } from '../helpers/teardown.ts'
+import { eventually, within } from '../helpers/within.ts'
 
 const run = promisify(execFile)
 
@@ -88,6 +90,22 @@ describe('the package', function () {
     expect(help.stdout).to.include('--grace-closed')
   })
 
+  it('is drained when `npm start` is told to end, as a supervisor does it', async () => {
+    const cwd = join(folder, 'node_modules/presence-bridge')
+    const env = { ...process.env, PRESENCE_MQTT_PORT: '0', PRESENCE_HTTP_PORT: '0' }
+    const npm = spawn('npm', ['start', '--ignore-scripts'], { cwd, env, detached: true })
+    onTeardown(() => endGroup(npm.pid))
+    let said = ''
+    npm.stderr.on('data', (chunk: Buffer) => (said += String(chunk)))
+    // When nobody has its output open any more the program has ended, too.
+    const closed = new Promise<void>((resolve) => npm.once('close', () => resolve()))
+    await eventually('it is ready', () => said.includes('"msg":"ready"'), 10_000)
+    npm.kill('SIGTERM')
+    await within(5000, 'its end', closed)
+    expect(said).to.include('"msg":"broker is drained"')
+    expect(said).to.include('"msg":"stopped"')
+  })
+
   it('brings nothing that is not for its users', async () => {
     const installed = join(folder, 'node_modules/presence-bridge')
     expect(await readdir(installed)).to.have.members([
@@ -102,6 +120,15 @@ describe('the package', function () {
     expect(files.filter((name) => /\.test\.|tsbuildinfo|^test/.test(name))).to.deep.equal([])
   })
 })
+
+/** Ends a process and what it has started, whatever is left of it. */
+function endGroup(pid = 0): void {
+  try {
+    if (pid > 0) process.kill(-pid, 'SIGKILL')
+  } catch {
+    // Nothing is left.
+  }
+}
 
 interface Manifest {
   readonly version: string

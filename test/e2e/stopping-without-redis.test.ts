@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { setTimeout as pause } from 'node:timers/promises'
 import { connectClient } from '../helpers/mqtt.ts'
 import { startProgram } from '../helpers/process.ts'
 import { startRedis } from '../helpers/redis.ts'
@@ -29,6 +30,24 @@ describe('one of several brokers that is stopped while Redis is away', function 
         'warn: Redis does not answer: the other brokers learn later that this one has left',
       ])
       expect(JSON.stringify(grave)).not.to.include('Error')
+    })
+  }
+
+  for (const { title, afterMs, code } of [
+    { title: 'takes signals that come together for one', afterMs: 0, code: 0 },
+    { title: 'ends at once on a second signal', afterMs: 700, code: 1 },
+  ]) {
+    it(title, async () => {
+      const redis = await startRedis()
+      onTeardown(() => redis.close())
+      const server = await startProgram({ flags: ['--redis', redis.url, '--cluster'] })
+      redis.signal('SIGSTOP')
+      server.kill('SIGINT')
+      await pause(afterMs)
+      server.kill('SIGTERM')
+      expect(await server.exited).to.include({ code })
+      const isCutShort = server.log.some(({ msg }) => msg.includes('on a second signal'))
+      expect(isCutShort).to.equal(code === 1)
     })
   }
 })
