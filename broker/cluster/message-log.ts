@@ -118,13 +118,15 @@ export function createMessageLog(options: MessageLogOptions): MessageLog {
       return
     }
     const packet = decodeEntryMessage(entry)
+    const { counter, retain } = decodeHead(head)
     if (isOwn) {
-      const { counter, retain } = decodeHead(head)
       unread.delete(counter)
       if (retain && counter !== AGAIN) pending.arrived(packet.topic)
       return
     }
     counters.clusterReceived++
+    // Redis had lost it; who reads here has not.
+    if (counter === AGAIN && isRetained(packet)) return
     const { topic } = packet
     // Where there are versions they have the last word, here as in Redis.
     const isVersioned = versionOf(packet) !== undefined && store.versionOn(topic) !== undefined
@@ -132,6 +134,13 @@ export function createMessageLog(options: MessageLogOptions): MessageLog {
     // A later message of this broker is retained and delivered already. Of what people read the older one
     // is of no use any more; anything else is owed to its readers.
     if (!topic.startsWith(`${root}/`)) deliver(packet, false)
+  }
+
+  /** Whether the same is retained here already. */
+  function isRetained({ topic, payload, qos }: EmittedPacket): boolean {
+    const here = store.retainedOn(topic)
+    if (!here) return payload.length === 0
+    return here.qos === qos && Buffer.from(here.payload).equals(Buffer.from(payload))
   }
 
   /** Does with a message of another broker what Aedes does with one of its own. */

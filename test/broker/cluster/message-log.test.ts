@@ -241,6 +241,27 @@ describe('the log of messages', function () {
     expect([...one.log.unread()]).to.deep.equal([])
   })
 
+  it('gives readers nothing twice that Redis has lost, whoever tells it again', async () => {
+    const [one, two] = [await start('one'), await start('two')]
+    await one.publish('t', 'x')
+    await two.publish('u', 'y')
+    await eventually('they are read', () => one.got.length === 2 && two.got.length === 2)
+    two.store.keepSession('phone')
+    await two.store.addSubscriptions({ id: 'phone' }, [{ topic: '#', qos: 1 }])
+    await redis.send(keys.log, ['FLUSHALL'])
+    await beat('second', one.log.position)
+    // The other one has not noticed when it reads what this one tells again.
+    one.log.doubt()
+    await eventually('it is told again', async () => (await stored('u')) === 'y')
+    two.log.doubt()
+    await eventually('both have compared', () => two.log.metrics()['clusterGaps'] === 1)
+    await one.publish('end', 'x', false)
+    await eventually('the last one', () => two.got.includes('end x'))
+    expect(one.got).to.have.members(['t x', 'u y', 'end x'])
+    expect(two.got).to.have.members(['t x', 'u y', 'end x'])
+    expect([...(two.store.queueOf('phone')?.keys() ?? [])]).to.deep.equal(['one:2'])
+  })
+
   it('gives a session everything that it has missed, whoever it is of', async () => {
     for (const name of ['one', 'two']) await (await start(name)).publish(`of/${name}`, 'x')
     const store = new MemoryPersistence({ isSentByFanout: true })
