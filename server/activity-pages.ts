@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import type { IncomingMessage } from 'node:http'
 import type { Bridge } from '../bridge/index.ts'
 import { parseAt, parseSpan } from './activity-times.ts'
@@ -68,7 +69,14 @@ function decode(name: string): string | undefined {
 function isLocal({ socket, headers }: IncomingMessage): boolean {
   const isForwarded = 'x-forwarded-for' in headers || 'forwarded' in headers
   const address = socket.remoteAddress?.replace(/^::ffff:/, '') ?? ''
-  return !isForwarded && (address === '::1' || address.startsWith('127.'))
+  const isHere = address === '::1' || address.startsWith('127.')
+  return isHere && !isForwarded && namesThisMachine(headers.host)
+}
+
+/** Not by a name that somebody may have pointed here, so that a page of theirs in a browser here could ask. */
+function namesThisMachine(host = ''): boolean {
+  const name = host.replace(/:\d+$/, '')
+  return name === 'localhost' || isIP(name.replace(/^\[(.*)\]$/, '$1')) !== 0
 }
 
 function refuse(status: number, error: string): ActivityAnswer {

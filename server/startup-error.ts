@@ -1,4 +1,4 @@
-import { withoutPassword } from '../runtime/redis/connection.ts'
+import { OneOfSeveral, withoutPassword } from '../runtime/redis/connection.ts'
 
 /** Why the program cannot start, in one sentence for whoever started it. */
 export class StartupError extends Error {
@@ -51,16 +51,17 @@ export function explainBroker(error: unknown, url: string): unknown {
 /** The sentence for a Redis that cannot be used. */
 export function explainRedis(error: unknown, url: string): unknown {
   if (isBug(error)) return error
+  const subject = `cannot use the Redis at ${withoutPassword(url)}`
   const cause = error instanceof Error ? error.cause : undefined
   const code = errorCode(error) ?? ''
   const message = [cause, error].find((one) => one instanceof Error)?.message ?? String(error)
   // What Redis says may end as a sentence does.
   const said = message.split('\n', 1)[0]?.replace(/[\s.;]+$/, '')
+  if (error instanceof OneOfSeveral) {
+    return startupError(`${subject}: ${message}; set --redis-topology cluster`, error)
+  }
   const why = WHY[code] ?? (/timeout/i.test(message) ? 'it does not answer' : said)
-  return startupError(
-    `cannot use the Redis at ${withoutPassword(url)}: ${why}; check --redis or PRESENCE_REDIS_URL`,
-    error,
-  )
+  return startupError(`${subject}: ${why}; check --redis or PRESENCE_REDIS_URL`, error)
 }
 
 function startupError(sentence: string, cause: unknown): StartupError {

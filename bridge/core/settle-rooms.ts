@@ -59,7 +59,8 @@ function leaves(
           user: before.user,
           reason: causeOfEnd(held),
           since: formatTime(since),
-          lastSeen: formatTime(lastHeard(held, change.lastSeen)),
+          // Two clocks may be a millisecond apart: the broker's and this one.
+          lastSeen: formatTime(Math.max(since, lastHeard(held, change.lastSeen))),
         },
       }
     })

@@ -26,6 +26,9 @@ export interface MqttLinkOptions {
 /** How often a lost connection is tried again, in milliseconds. */
 const RECONNECT_MS = 1000
 
+/** Version 5 reason code: somebody else has the client id now. */
+const TAKEN_OVER = 0x8e
+
 /** How long a close waits for what was published to be confirmed, in milliseconds. */
 const CLOSE_WITHIN_MS = 1500
 
@@ -101,6 +104,12 @@ export async function connectMqttLink(options: MqttLinkOptions): Promise<Link> {
       session.once('error', reject)
     })
     session.on('close', onClose)
+    session.on('disconnect', ({ reasonCode }) => {
+      if (reasonCode !== TAKEN_OVER) return
+      const words =
+        'another bridge has the same id and takes the place of this one: each needs its own'
+      logger.warn({ clientId }, words)
+    })
     session.on('error', (error) => logger.debug({ error: error.message }, 'link error'))
     // The acknowledgement goes out when the message has been dealt with, so that a bridge that dies
     // before gets it again. It waits for `told`, not for SUBACK, which may come after messages.

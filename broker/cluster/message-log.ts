@@ -126,7 +126,7 @@ export function createMessageLog(options: MessageLogOptions): MessageLog {
     }
     counters.clusterReceived++
     // Redis had lost it; who reads here has not.
-    if (counter === AGAIN && isRetained(packet)) return
+    if (counter === AGAIN && isKnown(packet)) return
     const { topic } = packet
     // Where there are versions they have the last word, here as in Redis.
     const isVersioned = versionOf(packet) !== undefined && store.versionOn(topic) !== undefined
@@ -137,7 +137,7 @@ export function createMessageLog(options: MessageLogOptions): MessageLog {
   }
 
   /** Whether the same is retained here already. */
-  function isRetained({ topic, payload, qos }: EmittedPacket): boolean {
+  function isKnown({ topic, payload, qos }: EmittedPacket): boolean {
     const here = store.retainedOn(topic)
     if (!here) return payload.length === 0
     return here.qos === qos && Buffer.from(here.payload).equals(Buffer.from(payload))

@@ -67,7 +67,9 @@ export async function connectRedis(address: RedisAddress): Promise<RedisConnecti
   }
   const client = open[topology](address, onError)
   let isOver = false
-  const connected = client.connected.then(() => greet(client, () => isOver))
+  const connected = client.connected
+    .then(() => greet(client, () => isOver))
+    .then(() => (topology === 'single' ? refuseOneOfSeveral(client) : undefined))
   const telling = setTimeout(() => {
     const redis = withoutPassword(address.url)
     const error = lastError instanceof Error ? lastError.message : 'no answer yet'
@@ -109,6 +111,20 @@ async function greet(client: RedisConnection, isOver: () => boolean): Promise<vo
     }
   }
 }
+
+/**
+ * Refuses a server that has only a part of the data: it would be asked for the other parts in vain.
+ *
+ * @throws when it is one of several nodes of a Cluster; not when it does not say what it is
+ */
+async function refuseOneOfSeveral(client: RedisConnection): Promise<void> {
+  const info = await client.send('', ['CLUSTER', 'INFO']).catch(() => '')
+  const masters = Number(/cluster_size:(\d+)/.exec(String(info))?.[1] ?? 1)
+  if (masters > 1) throw new OneOfSeveral(`it is one of ${masters} masters of a Cluster`)
+}
+
+/** A server that was to be the only one is a node of a Cluster. */
+export class OneOfSeveral extends Error {}
 
 /** The URL as it may be shown. */
 export function withoutPassword(url: string): string {

@@ -90,7 +90,7 @@ export const PRESENCE_OPTIONS = {
     announceLimit: {
       kind: 'count',
       flag: 'announce-limit',
-      about: 'Rooms with more members than this announce their size only.',
+      about: 'Snapshots and diffs of rooms with more members than this tell the size only.',
       default: '1000',
     },
   },

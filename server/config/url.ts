@@ -13,6 +13,9 @@ export function parseUrl(value: unknown, schemes: readonly string[]): Result<str
     const starts = either(schemes.map((scheme) => `${scheme}://`))
     return failure(`expected a URL that starts with ${starts}, got ${shown}`)
   }
+  if (url.protocol.startsWith('redis') && !/^\/?\d*$/.test(url.pathname)) {
+    return failure(`expected nothing behind the port but the number of a database, got ${shown}`)
+  }
   return isDecodable(url.username) && isDecodable(url.password)
     ? success(url.href)
     : failure(`expected %25 for each % in the user name and the password, got ${shown}`)

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import type { Server } from 'node:http'
+import { get, type Server } from 'node:http'
 import { closeHttpServer, createHttpServer, listen } from '../../server/http.ts'
 import { createFakeParts } from './fake-parts.ts'
 
@@ -27,6 +27,26 @@ describe('the pages about what was', () => {
     expect(await response.json()).to.include({ room: 'lobby', complete: true })
   })
 
+  for (const [host, status] of [
+    ['localhost', 200],
+    ['localhost:8080', 200],
+    ['127.0.0.1', 200],
+    ['[::1]:8080', 200],
+    ['rebound.example:8080', 403],
+    ['127.0.0.1.rebound.example', 403],
+  ] as const) {
+    it(`answer who calls this machine ${host} with ${status}`, async () => {
+      const path = new URL(`${base}/users/ann?day=2026-03-01`)
+      const answered = new Promise<number | undefined>((resolve, reject) => {
+        get(path, { headers: { host } }, (response) => {
+          response.resume()
+          resolve(response.statusCode)
+        }).once('error', reject)
+      })
+      expect(await answered).to.equal(status)
+    })
+  }
+
   for (const [path, status] of [
     ['/users/%E0%A4%A?day=2026-03-01', 400],
     ['/rooms', 404],
@@ -40,9 +60,9 @@ describe('the pages about what was', () => {
 
   for (const path of ['/users/ann?day=2026-03-01', '/rooms/lobby?at=2026-03-01']) {
     it(`answer HEAD ${path} as GET, without the body`, async () => {
-      const [get, head] = [await fetch(base + path), await fetch(base + path, { method: 'HEAD' })]
+      const [whole, head] = [await fetch(base + path), await fetch(base + path, { method: 'HEAD' })]
       expect(head.status).to.equal(200)
-      expect(head.headers.get('content-length')).to.equal(get.headers.get('content-length'))
+      expect(head.headers.get('content-length')).to.equal(whole.headers.get('content-length'))
       expect(await head.text()).to.equal('')
     })
 

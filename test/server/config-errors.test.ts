@@ -243,6 +243,12 @@ const ROWS: readonly Row[] = [
       '--broker: expected a URL that starts with mqtt://, mqtts://, ws:// or wss://, got "…@localhost"',
   },
   {
+    fact: 'a Redis with something else than a database behind its port',
+    argv: ['--redis', 'redis://localhost:6379/abc'],
+    sentence:
+      '--redis: expected nothing behind the port but the number of a database, got "redis://localhost:6379/abc"',
+  },
+  {
     fact: 'a percent sign in a URL that stands for nothing',
     argv: ['bridge', '--broker', 'mqtt://me:100%@localhost'],
     sentence:

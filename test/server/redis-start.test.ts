@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { connect } from 'node:net'
 import { freePort } from '../helpers/free-port.ts'
-import { startRedis, type RedisServer } from '../helpers/redis.ts'
+import { startRedis, startRedisCluster, type RedisServer } from '../helpers/redis.ts'
 import { onTeardown } from '../helpers/teardown.ts'
 import { eventually } from '../helpers/within.ts'
 import { runCli, type Run } from './run-cli.ts'
@@ -33,6 +33,17 @@ describe('presence-bridge with a Redis that cannot be used', function () {
       await redis.command('CONFIG SET requirepass secret')
       const stderr = `cannot use the Redis at ${redis.url}: NOAUTH Authentication required; check --redis or PRESENCE_REDIS_URL\n`
       const outcome = await start(redis.url, ...argv).ended
+      expect(outcome).to.deep.equal({ code: 1, stdout: '', stderr })
+    })
+  }
+
+  for (const argv of [[], ['--cluster']]) {
+    const command = ['presence-bridge', ...argv].join(' ')
+    it(`${command} tells in one sentence of a node of a Cluster`, async () => {
+      const cluster = await startRedisCluster()
+      onTeardown(() => cluster.close())
+      const stderr = `cannot use the Redis at ${cluster.url}: it is one of 3 masters of a Cluster; set --redis-topology cluster\n`
+      const outcome = await start(cluster.url, ...argv).ended
       expect(outcome).to.deep.equal({ code: 1, stdout: '', stderr })
     })
   }

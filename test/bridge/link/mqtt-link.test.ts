@@ -3,6 +3,8 @@ import { expect } from 'chai'
 import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 import { connectMqttLink } from '../../../bridge/index.ts'
+import { createBroker } from '../../../broker/index.ts'
+import { silentLogger, type Logger } from '../../../runtime/logger.ts'
 import { onTeardown } from '../../helpers/teardown.ts'
 import { eventually } from '../../helpers/within.ts'
 
@@ -70,5 +72,26 @@ describe('a link to a broker that says for how long it has been running', functi
     asking.shift()?.()
     await eventually('it is up', () => told.length === 5)
     expect(told.slice(3)).to.deep.equal(['down', 'up anew'])
+  })
+})
+
+describe('a link whose id another one has, too', () => {
+  it('says why it is thrown out', async () => {
+    const broker = await createBroker({ mqttPort: 0 })
+    onTeardown(() => broker.close())
+    const url = `mqtt://127.0.0.1:${broker.mqttPort}`
+    const warnings: string[] = []
+    const logger: Logger = {
+      ...silentLogger,
+      warn: (_fields, message) => void warnings.push(message),
+    }
+    const handlers = { onMessage: async () => {}, onUp: async () => {}, onDown: () => {} }
+    for (let n = 0; n < 2; n++) {
+      const link = await connectMqttLink({ url, clientId: 'same', logger })
+      onTeardown(() => link.close())
+      await link.open(['presence/brokers/+'], handlers)
+    }
+    await eventually('it is said', () => warnings.length > 0)
+    expect(warnings[0]).to.include('another bridge has the same id')
   })
 })
