@@ -49,6 +49,9 @@ const OTHERS_AFTER_MS = 1200
  */
 const TAKEN_FOR_LOST_MS = 5000
 
+/** How long a word that presence is not fresh is let stand, for others that may contradict it, in milliseconds. */
+const REASSERT_MS = 100
+
 /** How long a closing bridge waits for a store that does not answer, in milliseconds. */
 const CLOSE_MS = 2000
 
@@ -127,7 +130,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     users,
     sharing,
     witness,
-    onOffline,
+    onStatus,
     onTakenForDead: (bridge) => bridge === id && up && !closing && sharing?.contradict(),
     onInvalid: (topic, error) => warn({ topic, error }, 'document dropped'),
     onError,
@@ -144,6 +147,9 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
   let up = false
   let downAt: number | undefined
   let closing: Promise<void> | undefined
+  /** What was said last of the freshness of presence, by any bridge. */
+  let status = ''
+  let cancelReassert: Cancel = () => {}
 
   deadlines.pause()
   try {
@@ -166,10 +172,18 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
     return brokers
   }
 
-  /** Another bridge, or this one's earlier life, is gone; this one is here. */
-  function onOffline(): void {
-    // Not awaited: over a socket the acknowledgement comes after the very message that said so.
-    if (ready() && sharing?.isFresh !== false) publisher.publishStatus('online').catch(onError)
+  /** Another bridge, or this one's earlier life, may be gone; this one is here. */
+  function onStatus(said: string): void {
+    status = said
+    if (said !== 'offline' || closing) return
+    // Not at once: where several say so in turn, each answer to each would be one more to flicker.
+    cancelReassert()
+    cancelReassert = clock.after(REASSERT_MS, reassert)
+  }
+
+  function reassert(): void {
+    if (status !== 'offline' || !ready() || sharing?.isFresh === false) return
+    publisher.publishStatus('online').catch(onError)
   }
 
   async function onUp(resumed: boolean): Promise<void> {
@@ -242,6 +256,7 @@ export async function createBridge(options: BridgeOptions): Promise<Bridge> {
   }
 
   function stopTimers(): void {
+    cancelReassert()
     deadlines.close()
     upkeep.close()
     stalls.close()

@@ -21,8 +21,8 @@ export interface ReceptionOptions {
   readonly sharing: Sharing | undefined
   /** Where there is something between the bridge and its broker. */
   readonly witness: Witness | undefined
-  /** A bridge says that presence is not fresh. */
-  readonly onOffline: () => void
+  /** A bridge, this one too, says whether presence is fresh. */
+  readonly onStatus: (status: string) => void
   /** A bridge that goes, or another one, says that it is not there. */
   readonly onTakenForDead: (bridge: string) => void
   /** A message was dropped. */
@@ -61,7 +61,7 @@ export function createReception(options: ReceptionOptions): Reception {
         witness?.echoed(incoming.ping)
         return
       case 'status':
-        if (incoming.status === 'offline') options.onOffline()
+        options.onStatus(incoming.status)
         return
       case 'bridge':
         if (incoming.status !== 'online') options.onTakenForDead(incoming.bridge)

@@ -13,8 +13,8 @@ export interface CatchingUp {
   readonly isFresh: boolean
   /** The link is up, with its session or without. */
   up(resumed: boolean): void
-  /** The store does not answer, or its connection is lost. */
-  storeIsAway(): void
+  /** The store does not answer since then, or its connection is lost. */
+  storeIsAway(since: number): void
   /** The store answers again. */
   storeIsBack(): void
   /** The store is steady: arrivals may have waited, and deadlines have passed meanwhile. */
@@ -176,10 +176,10 @@ export function createCatchingUp(options: CatchingUpOptions): CatchingUp {
       resumed = isResumed
       startAfterLink()
     },
-    storeIsAway() {
+    storeIsAway(since) {
       if (stale) return
       stale = 'soon'
-      cancelStale = clock.after(STALE_MS, becomeStale)
+      cancelStale = clock.after(since + STALE_MS - clock.now(), becomeStale)
     },
     storeIsBack() {
       isBehind = true

@@ -35,8 +35,8 @@ export interface HearingOptions {
   readonly onLacking: () => Promise<void>
   /** The store has been made good, here or by another bridge. */
   readonly onRestored: () => void
-  /** The store does not answer, or its connection is lost. */
-  readonly onSilent: () => void
+  /** The store does not answer since then, or its connection is lost. */
+  readonly onSilent: (since: number) => void
   /** The store answers again, after this long without. */
   readonly onBack: (ms: number) => void
   /** It is steady again. */
@@ -96,7 +96,7 @@ export function createHearing(options: HearingOptions): Hearing {
   shared.onLost(() => fallSilent(clock.now()))
 
   function fallSilent(since: number): void {
-    if (silentSince === null) options.onSilent()
+    if (silentSince === null) options.onSilent(since)
     silentSince ??= since
     settle(false)
   }

@@ -85,9 +85,9 @@ export function createSharing(options: SharingOptions): Sharing {
     },
     onLacking: () => lostStore.fill(awaySince),
     onRestored: () => lostStore.noteFilled(),
-    onSilent() {
+    onSilent(since) {
       logger.warn({}, 'the store does not answer; presence waits for it')
-      catchingUp.storeIsAway()
+      catchingUp.storeIsAway(since)
     },
     onBack,
     onSteady,

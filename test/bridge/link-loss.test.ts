@@ -178,10 +178,26 @@ describe('a bridge that loses its broker', () => {
 
   it('re-asserts that presence is fresh when another bridge’s will says otherwise', async () => {
     world.link.send('presence/bridge/status', 'offline', true)
-    await world.clock.advance(0)
+    await world.clock.advance(99)
+    expect(world.take()).to.deep.equal([])
+    await world.clock.advance(1)
     expect(world.take()).to.deep.equal(['bridge/status online'])
     world.link.send('presence/bridge/status', 'online', true)
-    await world.clock.advance(0)
+    await world.clock.advance(100)
+    expect(world.take()).to.deep.equal([])
+  })
+
+  it('does so once for several, and not when another bridge was faster', async () => {
+    for (let n = 0; n < 3; n++) {
+      world.link.send('presence/bridge/status', 'offline', true)
+      await world.clock.advance(30)
+    }
+    await world.clock.advance(100)
+    expect(world.take()).to.deep.equal(['bridge/status online'])
+    world.link.send('presence/bridge/status', 'offline', true)
+    await world.clock.advance(50)
+    world.link.send('presence/bridge/status', 'online', true)
+    await world.clock.advance(100)
     expect(world.take()).to.deep.equal([])
   })
 

@@ -33,6 +33,14 @@ describe('a bridge whose store is away', () => {
     expect(told()).to.deep.equal(['bridge/status online'])
   })
 
+  it('counts from when it was asked in vain', async () => {
+    shared.leave()
+    await world.wait(2.7)
+    expect(told()).to.deep.equal([])
+    await world.wait(0.6)
+    expect(told()).to.deep.equal(['bridge/status offline'])
+  })
+
   it('says so each time', async () => {
     for (let n = 0; n < 2; n++) {
       shared.break()
