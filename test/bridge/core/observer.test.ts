@@ -125,6 +125,16 @@ describe('the observer’s own faults', () => {
     expect(viewUser(state).lastSeen).to.equal(new Date(START).toISOString())
   })
 
+  it('a leave is not before its join, whose clock is another', () => {
+    const { effects } = play([
+      [0, online('tab', 'c1', { rooms: ['lobby'] })],
+      [0, ended('tab', 'c1', 'left', { lastSeen: START - 1 })],
+    ])
+    const leaves = effects.flatMap(({ effect }) => (effect.type === 'leave' ? [effect.leave] : []))
+    const at = new Date(START).toISOString()
+    expect(leaves).to.deep.equal([{ user: 'ann', reason: 'left', since: at, lastSeen: at }])
+  })
+
   describe('a shift', () =>
     itPlays([
       {
