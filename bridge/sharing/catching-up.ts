@@ -38,6 +38,8 @@ export interface CatchingUpOptions {
   readonly notifyRoom: (room: string) => void
   /** Says whether presence is fresh. */
   readonly sayFresh: (status: 'online' | 'offline') => Promise<unknown>
+  /** Whether the last word of any bridge is that it is not. */
+  readonly isSaidStale: () => boolean
   /** Says that this bridge is there. */
   readonly sayHere: () => Promise<unknown>
   /** From here on announcements are answers to the call that is returned. */
@@ -66,7 +68,7 @@ export function createCatchingUp(options: CatchingUpOptions): CatchingUp {
   /** Whether the link came back with its session. */
   let resumed = false
   /** Readers were told that presence is not fresh, or are going to be. */
-  let stale: 'soon' | 'told' | undefined
+  let isStale = false
   let cancelStale: Cancel = () => {}
   let isClosed = false
   const startAfterLink = persist(afterLink)
@@ -96,21 +98,20 @@ export function createCatchingUp(options: CatchingUpOptions): CatchingUp {
     callRoll(hasMissed)
     hasMissed = false
     callEnds()
-    const wasTold = stale === 'told'
     forgetStale()
-    if (wasTold) await options.sayFresh('online')
+    // By this bridge, or by another one while this one could not say otherwise.
+    if (options.isSaidStale()) await options.sayFresh('online')
     await lostStore.makeUp()
   }
 
   function becomeStale(): void {
     // Without a link its will has said so, or the one that comes later finds it out.
     if (!isUp()) return forgetStale()
-    stale = 'told'
     options.sayFresh('offline').catch(onError)
   }
 
   function forgetStale(): void {
-    stale = undefined
+    isStale = false
     cancelStale()
   }
 
@@ -177,8 +178,8 @@ export function createCatchingUp(options: CatchingUpOptions): CatchingUp {
       startAfterLink()
     },
     storeIsAway(since) {
-      if (stale) return
-      stale = 'soon'
+      if (isStale) return
+      isStale = true
       cancelStale = clock.after(since + STALE_MS - clock.now(), becomeStale)
     },
     storeIsBack() {

@@ -61,6 +61,18 @@ describe('a bridge whose store is away', () => {
     expect(told()).to.deep.equal([])
   })
 
+  it('contradicts another one that said so meanwhile, and is gone', async () => {
+    shared.break()
+    shared.leave()
+    await world.wait(1)
+    world.link.send('presence/bridge/status', 'offline', true)
+    await world.wait(1)
+    expect(told()).to.deep.equal([])
+    shared.comeBack()
+    await world.wait(1)
+    expect(told()).to.deep.equal(['bridge/status online'])
+  })
+
   it('says so when it has no broker then, as soon as it has one and the store is back', async () => {
     shared.break()
     shared.leave()
